@@ -1,0 +1,26 @@
+"""Everything in the proto package `forebay.records.v1`. Generated; do not edit."""
+
+from .topic_pb2 import Stage, Topic, topic
+from .answer_record_pb2 import AnswerRecord
+from .chunk_set_pb2 import ChunkSet
+from .context_record_pb2 import ContextRecord
+from .dead_letter_pb2 import DeadLetter
+from .document_record_pb2 import DocumentRecord
+from .document_update_pb2 import DocumentUpdate
+from .header_pb2 import Header, header_name
+from .query_record_pb2 import QueryRecord
+
+__all__ = [
+    "AnswerRecord",
+    "ChunkSet",
+    "ContextRecord",
+    "DeadLetter",
+    "DocumentRecord",
+    "DocumentUpdate",
+    "Header",
+    "QueryRecord",
+    "Stage",
+    "Topic",
+    "header_name",
+    "topic",
+]

@@ -1,0 +1,59 @@
+"""The one reading of an answer's records: which of them count, and in which order.
+
+Several attempts may write to one answer: a worker that was taken for dead, and its successor.
+The attempt that was opened last in the order of the log is current, and its records count as
+long as their sequence has no gap. A cancellation counts always, as does a failure that belongs
+to no attempt. The first terminal event that counts closes the answer. Whoever folds the records
+of a query from its first one gets the same events.
+"""
+
+from __future__ import annotations
+
+from forebay.query.v1 import AnswerEvent
+
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+OPENING = 1  # the sequence of the record that opens an attempt
+
+
+class AnswerFold:
+    """Folds the records of one query, given in the order of the log.
+
+    `closed` says whether the answer has ended, `opened` how many attempts there were.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.attempt = ""
+        self.opened: set[str] = set()
+        self._accepted = False
+        self._sequence = 0
+
+    def counts(self, event: AnswerEvent) -> bool:
+        """Take the next record in; whether readers see it."""
+        if self.closed:
+            return False
+        kind = event.WhichOneof("event")
+        shown = self._take_attempt(event) if event.attempt else self._take_common(kind)
+        self.closed = shown and kind in TERMINAL
+        return shown
+
+    def _take_common(self, kind: str | None) -> bool:
+        if kind == "accepted":
+            first, self._accepted = not self._accepted, True
+            return first
+        return kind in {"cancelled", "failed"}
+
+    def _take_attempt(self, event: AnswerEvent) -> bool:
+        if event.sequence == OPENING:
+            return self._open(event.attempt)
+        if event.attempt != self.attempt or event.sequence != self._sequence + 1:
+            return False
+        self._sequence = event.sequence
+        return True
+
+    def _open(self, attempt: str) -> bool:
+        if attempt in self.opened:
+            return False
+        self.opened.add(attempt)
+        self.attempt, self._sequence = attempt, OPENING
+        return len(self.opened) > 1

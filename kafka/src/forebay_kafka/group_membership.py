@@ -1,0 +1,82 @@
+"""What a member of a consumer group is told, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from forebay_kafka.records import Received
+from forebay_kafka.settings import MAX_RECORD_BYTES, KafkaSettings
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class GroupListener(Protocol):
+    """What happens to a member of a group; everything is called in the event loop."""
+
+    def assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions came, before any of their records; none at all is said too."""
+
+    def received(self, records: Sequence[Received]) -> None:
+        """Records came, of each partition in the order of the log."""
+
+    async def revoked(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Partitions leave once this returns; the offsets are committed before.
+
+        The whole group waits meanwhile.
+        """
+
+    async def lost(self, partitions: frozenset[TopicPartition]) -> None:
+        """Partitions are somebody else's already: nothing of them may be committed."""
+
+    def failed(self, error: Exception) -> None:
+        """The member is out for good."""
+
+
+@dataclass(frozen=True)
+class GroupOptions:
+    """How a member fetches and rebalances; sizes in bytes.
+
+    `protocol` is classic with cooperative-sticky assignment, or `consumer` (KIP-848), where the
+    session timeout is the group's own configuration.
+    """
+
+    protocol: Literal["classic", "consumer"] = "classic"
+    fetch_ahead: int = 2 * MAX_RECORD_BYTES  # the largest record, and the next one meanwhile
+
+
+def consumer_configuration(
+    settings: KafkaSettings, group: str, options: GroupOptions
+) -> dict[str, str | int | bool]:
+    """What librdkafka is told, in its own names and units."""
+    return {
+        **settings.client_options(),
+        "group.id": group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        # The default of 64 MiB is per consumer, and a process has several.
+        "queued.max.messages.kbytes": options.fetch_ahead // 1024,
+        "fetch.max.bytes": options.fetch_ahead,
+        "receive.message.max.bytes": options.fetch_ahead + MAX_RECORD_BYTES,
+        # How long a full queue is left alone; the default of 1 s starves a stage that catches up.
+        "fetch.queue.backoff.ms": 20,
+        **_membership(settings, options),
+    }
+
+
+def _membership(settings: KafkaSettings, options: GroupOptions) -> dict[str, str | int | bool]:
+    if options.protocol == "consumer":
+        return {"group.protocol": "consumer"}
+    session = int(settings.session_timeout * 1000)
+    return {
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": session,
+        "heartbeat.interval.ms": session // 3,
+    }

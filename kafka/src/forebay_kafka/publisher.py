@@ -1,0 +1,232 @@
+"""The idempotent producer: a thread that polls, and futures that say where a record landed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import confluent_kafka
+from google.protobuf.message import Message
+
+from forebay_kafka.errors import LogUnavailable, RecordTooLarge
+from forebay_kafka.partitioning import partition_for
+from forebay_kafka.records import record_type
+from forebay_kafka.settings import MAX_RECORD_BYTES, KafkaSettings
+from forebay_kafka.topics import (
+    IDENTITY_HEADER,
+    RECORD_TYPE_HEADER,
+    TRACE_PARENT_HEADER,
+    TopicSpec,
+    topic_of,
+)
+
+POLL_SECONDS = 0.1  # only how long close() may wait for the thread; reports end a poll at once
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the log put a record. `timestamp_ms` counts milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True)
+class _Report:
+    future: asyncio.Future[Position]
+    position: Position | None
+    error: confluent_kafka.KafkaError | None
+
+
+class Publisher:
+    """Writes records and returns once all in-sync replicas have them (KIP-98, acks=all).
+
+    It belongs to the event loop in which it was entered; `async with Publisher(settings) as …`.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer = confluent_kafka.Producer(
+            {
+                **settings.client_options(),
+                "enable.idempotence": True,
+                "delivery.timeout.ms": int(settings.delivery_timeout * 1000),
+                "message.max.bytes": MAX_RECORD_BYTES,
+                # Records of calls that run side by side share a batch without waiting for it.
+                "linger.ms": 0,
+            }
+        )
+        self._partition_counts: dict[str, int] = {}
+        self._reports: deque[_Report] = deque()
+        self._wake_up_due = False
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    async def __aenter__(self) -> Self:
+        """Start the thread that polls for delivery reports."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._poll, name="forebay-publisher", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Flush what was given and stop the thread."""
+        await asyncio.to_thread(self._producer.flush, self._settings.delivery_timeout)
+        self._closing.set()
+        await asyncio.to_thread(self._thread.join)
+
+    async def publish(
+        self,
+        message: Message,
+        *,
+        key: str,
+        partition_key: str | None = None,
+        identity_token: bytes,
+        trace_parent: bytes | None = None,
+    ) -> Position:
+        """Write a record to the topic of its type; `partition_key` is the key when not given.
+
+        Raises LogUnavailable when the log does not acknowledge within the delivery timeout, and
+        RecordTooLarge.
+        """
+        return await self.publish_value(
+            topic_of(message),
+            message.SerializeToString(),
+            key=key,
+            partition_key=partition_key,
+            identity_token=identity_token,
+            trace_parent=trace_parent,
+        )
+
+    async def publish_value(
+        self,
+        spec: TopicSpec,
+        value: bytes,
+        *,
+        key: str,
+        partition_key: str | None = None,
+        identity_token: bytes,
+        trace_parent: bytes | None = None,
+    ) -> Position:
+        """Write a record that is serialised already, as its envelope hashes it."""
+        headers: list[tuple[str, str | bytes | None]] = [
+            (RECORD_TYPE_HEADER, record_type(spec.record).encode()),
+            (IDENTITY_HEADER, identity_token),
+        ]
+        if trace_parent:
+            headers.append((TRACE_PARENT_HEADER, trace_parent))
+        if len(value) + len(identity_token) > MAX_RECORD_BYTES - 1024:
+            raise RecordTooLarge(
+                f"the record is over {MAX_RECORD_BYTES} bytes", limit_bytes=str(MAX_RECORD_BYTES)
+            )
+        return await self._produce(spec, key, partition_key or key, value, headers)
+
+    async def tombstone(self, record: type[Message], *, key: str, partition_key: str) -> Position:
+        """End a key on a compacted topic: a null value without an envelope."""
+        return await self._produce(topic_of(record), key, partition_key, None, [])
+
+    async def partition_count(self, record: type[Message]) -> int:
+        """How many partitions the record's topic has; it never changes."""
+        return await self._partition_count(topic_of(record).name)
+
+    async def _produce(
+        self,
+        spec: TopicSpec,
+        key: str,
+        partition_key: str,
+        value: bytes | None,
+        headers: list[tuple[str, str | bytes | None]],
+    ) -> Position:
+        count = await self._partition_count(spec.name)
+        future: asyncio.Future[Position] = self._loop.create_future()
+
+        def reported(
+            error: confluent_kafka.KafkaError | None, landed: confluent_kafka.Message
+        ) -> None:
+            self._report(future, error, landed)
+
+        try:
+            self._producer.produce(
+                spec.name,
+                value=value,
+                key=key.encode(),
+                partition=partition_for(partition_key, count),
+                headers=headers,
+                on_delivery=reported,
+            )
+        except BufferError as error:
+            raise LogUnavailable("the log takes records more slowly than they come") from error
+        return await future
+
+    async def _partition_count(self, topic: str) -> int:
+        known = self._partition_counts.get(topic)
+        if known is None:
+            known = await asyncio.to_thread(self._fetch_partition_count, topic)
+            self._partition_counts[topic] = known
+        return known
+
+    def _fetch_partition_count(self, topic: str) -> int:
+        try:
+            metadata = self._producer.list_topics(topic, self._settings.delivery_timeout)
+        except confluent_kafka.KafkaException as error:
+            raise LogUnavailable("the log cannot be reached") from error
+        if metadata.topics[topic].error is not None:
+            raise LogUnavailable("the log does not have its topics yet")
+        return len(metadata.topics[topic].partitions)
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(POLL_SECONDS)
+
+    def _report(
+        self,
+        future: asyncio.Future[Position],
+        error: confluent_kafka.KafkaError | None,
+        landed: confluent_kafka.Message,
+    ) -> None:
+        position = None if error else _position(landed)
+        with self._lock:
+            self._reports.append(_Report(future, position, error))
+            if self._wake_up_due:
+                return
+            self._wake_up_due = True
+        # One wake-up for a whole batch of reports: waking the loop costs more than a record.
+        self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        with self._lock:
+            reports, self._reports = self._reports, deque()
+            self._wake_up_due = False
+        for report in reports:
+            if report.future.done():
+                continue
+            if report.position is not None:
+                report.future.set_result(report.position)
+            else:
+                report.future.set_exception(_failure(report.error))
+
+
+def _position(landed: confluent_kafka.Message) -> Position:
+    topic, partition, offset = landed.topic(), landed.partition(), landed.offset()
+    if topic is None or partition is None or offset is None:
+        raise RuntimeError("a delivery report without a position")
+    return Position(topic, partition, offset, landed.timestamp()[1])
+
+
+def _failure(error: confluent_kafka.KafkaError | None) -> LogUnavailable | RecordTooLarge:
+    if error is not None and error.code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+        return RecordTooLarge(
+            f"the record is over {MAX_RECORD_BYTES} bytes", limit_bytes=str(MAX_RECORD_BYTES)
+        )
+    return LogUnavailable("the log did not acknowledge in time")

@@ -1,0 +1,120 @@
+"""Records between bytes and messages, with proof of who caused them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from forebay_kafka.envelope import Envelope, EnvelopeVerifier
+from forebay_kafka.errors import IdentityInvalid, RecordInvalid
+from forebay_kafka.partitioning import document_partition_key
+from forebay_kafka.topics import (
+    IDENTITY_HEADER,
+    RECORD_TYPE_HEADER,
+    TRACE_PARENT_HEADER,
+    TopicSpec,
+    topic_named,
+)
+
+M_co = TypeVar("M_co", bound=Message, covariant=True)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A record as the log holds it. `timestamp_ms` counts milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    def only_header(self, name: str) -> bytes:
+        """The value of a header that must be there exactly once."""
+        values = [value for header, value in self.headers if header == name]
+        if len(values) != 1 or not values[0]:
+            raise RecordInvalid(f"the record needs exactly one header {name}", header=name)
+        return values[0]
+
+
+@dataclass(frozen=True)
+class Verified(Generic[M_co]):
+    """A record that was read and whose envelope fits it."""
+
+    message: M_co
+    envelope: Envelope
+    identity_token: bytes
+    trace_parent: bytes | None
+    source: Received
+
+
+class RecordReader:
+    """Reads records of every topic and trusts none without a fitting envelope."""
+
+    def __init__(self, verifier: EnvelopeVerifier) -> None:
+        self._verifier = verifier
+
+    def read(self, received: Received) -> Verified[Message]:
+        """Parse and verify one record; RecordInvalid or IdentityInvalid when it is poison."""
+        spec = topic_named(received.topic)
+        if not received.key or received.value is None:
+            raise RecordInvalid("a record needs a key and a value")
+        if received.only_header(RECORD_TYPE_HEADER) != record_type(spec.record).encode():
+            raise RecordInvalid("the record's type is not that of its topic")
+        token = _identity_token(received)
+        envelope = self._verifier.verify(token)
+        message = _parse(spec, received.value)
+        _require_fit(spec, envelope, message, received)
+        return Verified(message, envelope, token, _trace_parent(received), received)
+
+
+def record_type(record: type[Message]) -> str:
+    """What the record type header says of a message."""
+    return record.DESCRIPTOR.full_name
+
+
+def record_name(message: Message) -> str:
+    """The resource that a record is about: a query's or a document's name."""
+    event = getattr(message, "event", None)
+    return str(event.query if event is not None else message.name)  # type: ignore[attr-defined]
+
+
+def _identity_token(received: Received) -> bytes:
+    try:
+        return received.only_header(IDENTITY_HEADER)
+    except RecordInvalid as error:
+        raise IdentityInvalid(str(error)) from error
+
+
+def _trace_parent(received: Received) -> bytes | None:
+    return next((value for name, value in received.headers if name == TRACE_PARENT_HEADER), None)
+
+
+def _parse(spec: TopicSpec, value: bytes) -> Message:
+    try:
+        return spec.record.FromString(value)
+    except DecodeError as error:
+        raise RecordInvalid("the record's value cannot be parsed") from error
+
+
+def _require_fit(spec: TopicSpec, envelope: Envelope, message: Message, received: Received) -> None:
+    if envelope.name != record_name(message):
+        raise IdentityInvalid("the envelope speaks of another resource")
+    if spec.from_edge_alone:
+        if envelope.record_type != record_type(spec.record):
+            raise IdentityInvalid("the envelope speaks of another type of record")
+        if envelope.value_sha256 != hashlib.sha256(received.value or b"").hexdigest():
+            raise IdentityInvalid("the envelope speaks of another value")
+    if not (received.key or b"").startswith(_expected_key(envelope).encode()):
+        raise IdentityInvalid("the record's key belongs to another resource")
+
+
+def _expected_key(envelope: Envelope) -> str:
+    if envelope.name.startswith("queries/"):
+        return envelope.name
+    return document_partition_key(envelope.identity.tenant, envelope.name) + "@"
