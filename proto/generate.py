@@ -19,6 +19,7 @@ PROTO = Path(__file__).resolve().parent
 REPOSITORY = PROTO.parent
 PUBLIC_HOME = Path("proto/python/src")
 PRIVATE_HOME = Path("kafka/src")
+MYPY_PLUGINS = ("mypy", "mypy_grpc")
 
 
 def sources(module: Path) -> list[str]:
@@ -32,8 +33,11 @@ def run_protoc(names: list[str], home: Path, *, services: bool) -> FileDescripto
     image = home / "image.binpb"
     bundled = files("grpc_tools") / "_proto"
     plugins = ["python", "mypy"] + (["grpc_python", "mypy_grpc"] if services else [])
+    # Found beside the interpreter, so that the virtual environment need not be activated.
+    programs = Path(sys.executable).parent
     arguments = [
         "protoc",
+        *(f"--plugin=protoc-gen-{name}={programs / f'protoc-gen-{name}'}" for name in MYPY_PLUGINS),
         *(f"-I{PROTO / folder}" for folder in ("public", "private", "vendor")),
         f"-I{bundled}",
         *(f"--{plugin}_out={home}" for plugin in plugins),

@@ -33,7 +33,7 @@ class AnswerFold:
         if self.closed:
             return False
         kind = event.WhichOneof("event")
-        shown = self._take_attempt(event) if event.attempt else self._take_common(kind)
+        shown = self._take_attempt(event, kind) if event.attempt else self._take_common(kind)
         self.closed = shown and kind in TERMINAL
         return shown
 
@@ -43,9 +43,9 @@ class AnswerFold:
             return first
         return kind in {"cancelled", "failed"}
 
-    def _take_attempt(self, event: AnswerEvent) -> bool:
+    def _take_attempt(self, event: AnswerEvent, kind: str | None) -> bool:
         if event.sequence == OPENING:
-            return self._open(event.attempt)
+            return kind == "restarted" and self._open(event.attempt)
         if event.attempt != self.attempt or event.sequence != self._sequence + 1:
             return False
         self._sequence = event.sequence

@@ -65,6 +65,8 @@ def consumer_configuration(
         "queued.max.messages.kbytes": options.fetch_ahead // 1024,
         "fetch.max.bytes": options.fetch_ahead,
         "receive.message.max.bytes": options.fetch_ahead + MAX_RECORD_BYTES,
+        # A partition that resumes waits for the fetch that is under way.
+        "fetch.wait.max.ms": 50,
         # How long a full queue is left alone; the default of 1 s starves a stage that catches up.
         "fetch.queue.backoff.ms": 20,
         **_membership(settings, options),
@@ -78,5 +80,6 @@ def _membership(settings: KafkaSettings, options: GroupOptions) -> dict[str, str
     return {
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session,
-        "heartbeat.interval.ms": session // 3,
+        # Members learn of a rebalance by their next heartbeat.
+        "heartbeat.interval.ms": min(session // 3, 1000),
     }

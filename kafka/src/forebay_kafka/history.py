@@ -61,6 +61,14 @@ class LogHistory:
         self, consumer: confluent_kafka.Consumer, partition: int, start: int, end: int, key: bytes
     ) -> Sequence[Received]:
         consumer.assign([confluent_kafka.TopicPartition(self._topic, partition, start)])
+        try:
+            return self._collect(consumer, start, end, key)
+        finally:
+            consumer.unassign()
+
+    def _collect(
+        self, consumer: confluent_kafka.Consumer, start: int, end: int, key: bytes
+    ) -> Sequence[Received]:
         found: list[Received] = []
         position = start
         while position < end:
@@ -71,5 +79,4 @@ class LogHistory:
                 position = record.offset + 1
                 if record.key == key and record.offset < end:
                     found.append(record)
-        consumer.unassign()
         return found

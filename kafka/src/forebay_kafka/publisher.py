@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import confluent_kafka
 from google.protobuf.message import Message
@@ -63,6 +64,8 @@ class Publisher:
             }
         )
         self._partition_counts: dict[str, int] = {}
+        self._waiting: dict[str, list[tuple[asyncio.Future[Any], Callable[[int], None]]]] = {}
+        self._counting: dict[str, asyncio.Task[None]] = {}
         self._reports: deque[_Report] = deque()
         self._wake_up_due = False
         self._lock = threading.Lock()
@@ -81,8 +84,10 @@ class Publisher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Flush what was given and stop the thread."""
-        await asyncio.to_thread(self._producer.flush, self._settings.delivery_timeout)
+        """Flush what was given and stop the thread; every publish under way ends."""
+        # librdkafka looks for records that are over their time once a second.
+        patience = self._settings.delivery_timeout + 2.0
+        await asyncio.to_thread(self._producer.flush, patience)
         self._closing.set()
         await asyncio.to_thread(self._thread.join)
 
@@ -148,7 +153,6 @@ class Publisher:
         value: bytes | None,
         headers: list[tuple[str, str | bytes | None]],
     ) -> Position:
-        count = await self._partition_count(spec.name)
         future: asyncio.Future[Position] = self._loop.create_future()
 
         def reported(
@@ -156,7 +160,7 @@ class Publisher:
         ) -> None:
             self._report(future, error, landed)
 
-        try:
+        def produce(count: int) -> None:
             self._producer.produce(
                 spec.name,
                 value=value,
@@ -165,16 +169,42 @@ class Publisher:
                 headers=headers,
                 on_delivery=reported,
             )
-        except BufferError as error:
-            raise LogUnavailable("the log takes records more slowly than they come") from error
+
+        self._once_counted(spec.name, future, produce)
         return await future
 
     async def _partition_count(self, topic: str) -> int:
+        counted: asyncio.Future[int] = self._loop.create_future()
+        self._once_counted(topic, counted, counted.set_result)
+        return await counted
+
+    def _once_counted(
+        self, topic: str, future: asyncio.Future[Any], action: Callable[[int], None]
+    ) -> None:
+        """Run an action with the topic's partition count, in the order of the calls.
+
+        What goes wrong goes to the future.
+        """
         known = self._partition_counts.get(topic)
-        if known is None:
-            known = await asyncio.to_thread(self._fetch_partition_count, topic)
-            self._partition_counts[topic] = known
-        return known
+        if known is not None:
+            _attempt(future, action, known)
+            return
+        waiting = self._waiting.setdefault(topic, [])
+        waiting.append((future, action))
+        if len(waiting) == 1:
+            self._counting[topic] = asyncio.ensure_future(self._count(topic))
+
+    async def _count(self, topic: str) -> None:
+        try:
+            count = await asyncio.to_thread(self._fetch_partition_count, topic)
+        except LogUnavailable as error:
+            for future, _ in self._waiting.pop(topic):
+                if not future.done():
+                    future.set_exception(LogUnavailable(str(error)))
+            return
+        self._partition_counts[topic] = count
+        for future, action in self._waiting.pop(topic):
+            _attempt(future, action, count)
 
     def _fetch_partition_count(self, topic: str) -> int:
         try:
@@ -215,6 +245,17 @@ class Publisher:
                 report.future.set_result(report.position)
             else:
                 report.future.set_exception(_failure(report.error))
+
+
+def _attempt(future: asyncio.Future[Any], action: Callable[[int], None], count: int) -> None:
+    if future.done():  # its caller has gone
+        return
+    try:
+        action(count)
+    except BufferError:
+        future.set_exception(LogUnavailable("the log takes records more slowly than they come"))
+    except confluent_kafka.KafkaException as error:
+        future.set_exception(_failure(error.args[0]))
 
 
 def _position(landed: confluent_kafka.Message) -> Position:

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from forebay.records.v1 import ChunkSet, DeadLetter, DocumentRecord, DocumentUpdate
 from forebay_kafka.envelope import Envelope, EnvelopeVerifier
 from forebay_kafka.errors import IdentityInvalid, RecordInvalid
-from forebay_kafka.partitioning import document_partition_key
+from forebay_kafka.partitioning import chunk_set_key, document_key
 from forebay_kafka.topics import (
     IDENTITY_HEADER,
     RECORD_TYPE_HEADER,
@@ -61,7 +62,7 @@ class RecordReader:
 
     def read(self, received: Received) -> Verified[Message]:
         """Parse and verify one record; RecordInvalid or IdentityInvalid when it is poison."""
-        spec = topic_named(received.topic)
+        spec = _readable_topic(received.topic)
         if not received.key or received.value is None:
             raise RecordInvalid("a record needs a key and a value")
         if received.only_header(RECORD_TYPE_HEADER) != record_type(spec.record).encode():
@@ -71,6 +72,16 @@ class RecordReader:
         message = _parse(spec, received.value)
         _require_fit(spec, envelope, message, received)
         return Verified(message, envelope, token, _trace_parent(received), received)
+
+
+def _readable_topic(name: str) -> TopicSpec:
+    try:
+        spec = topic_named(name)
+    except KeyError as error:
+        raise RecordInvalid("the contract has no such topic") from error
+    if spec.record is DeadLetter:
+        raise RecordInvalid("nobody vouches for a dead letter as a whole")
+    return spec
 
 
 def record_type(record: type[Message]) -> str:
@@ -110,11 +121,19 @@ def _require_fit(spec: TopicSpec, envelope: Envelope, message: Message, received
             raise IdentityInvalid("the envelope speaks of another type of record")
         if envelope.value_sha256 != hashlib.sha256(received.value or b"").hexdigest():
             raise IdentityInvalid("the envelope speaks of another value")
-    if not (received.key or b"").startswith(_expected_key(envelope).encode()):
+    try:
+        expected = _expected_key(envelope.identity.tenant, message)
+    except ValueError as error:  # such as a query's name in a document's record
+        raise IdentityInvalid("the envelope speaks of another kind of resource") from error
+    if received.key != expected.encode():
         raise IdentityInvalid("the record's key belongs to another resource")
 
 
-def _expected_key(envelope: Envelope) -> str:
-    if envelope.name.startswith("queries/"):
-        return envelope.name
-    return document_partition_key(envelope.identity.tenant, envelope.name) + "@"
+def _expected_key(tenant: str, message: Message) -> str:
+    match message:
+        case DocumentRecord() | DocumentUpdate():
+            return document_key(tenant, message.name, message.version)
+        case ChunkSet():
+            return chunk_set_key(tenant, message.name, message.version, message.chunking)
+        case _:
+            return record_name(message)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import confluent_kafka
 
@@ -16,11 +19,15 @@ from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TopicSpec
 
-POLL_SECONDS = 0.2  # how long close() may wait for the thread; records end a poll at once
+POLL_SECONDS = 0.02  # how long a new partition waits for the thread; records end a poll at once
 BATCH = 500  # one hand-over to the event loop; 500 deltas are 100 KiB
 HANDED_OVER = 4  # batches on their way to the loop before the thread waits for it
+RETRY_SECONDS = 0.05  # an election takes tens of milliseconds
 LOOK_UP_SECONDS = 5.0  # a broker that does not say its offsets by then is down
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 OnRecords = Callable[[Sequence[Received]], None]
 
 
@@ -37,6 +44,8 @@ class LogTail:
         self._consumer = confluent_kafka.Consumer(reader_options(settings))
         # Look-ups block; a client of their own keeps them out of the reading thread's way.
         self._look_ups = confluent_kafka.Consumer(reader_options(settings))
+        # Assigning from another thread than the one that polls blocks both for ever.
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._room = threading.Semaphore(HANDED_OVER)
 
@@ -60,15 +69,15 @@ class LogTail:
         await asyncio.to_thread(self._consumer.close)
         await asyncio.to_thread(self._look_ups.close)
 
-    async def follow(self, partition: int, offset: int) -> None:
+    def follow(self, partition: int, offset: int) -> None:
         """Begin to read a partition at an offset."""
         begin = [confluent_kafka.TopicPartition(self._topic, partition, offset)]
-        await asyncio.to_thread(self._consumer.incremental_assign, begin)
+        self._commands.put(lambda: self._consumer.incremental_assign(begin))
 
-    async def unfollow(self, partition: int) -> None:
+    def unfollow(self, partition: int) -> None:
         """Stop reading a partition; batches that are on their way still arrive."""
         end = [confluent_kafka.TopicPartition(self._topic, partition)]
-        await asyncio.to_thread(self._consumer.incremental_unassign, end)
+        self._commands.put(lambda: self._consumer.incremental_unassign(end))
 
     async def end_offset(self, partition: int) -> int:
         """The offset behind the last record. Raises LogUnavailable."""
@@ -83,27 +92,24 @@ class LogTail:
         return max(low, min(found, end)) if found >= 0 else end
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
-        try:
-            marks = self._look_ups.get_watermark_offsets(
-                confluent_kafka.TopicPartition(self._topic, partition), timeout=LOOK_UP_SECONDS
-            )
-        except confluent_kafka.KafkaException as error:
-            raise LogUnavailable("the log does not tell its offsets") from error
-        if marks is None:
-            raise LogUnavailable("the log does not tell its offsets in time")
-        return marks
+        place = confluent_kafka.TopicPartition(self._topic, partition)
+
+        def look_up(seconds: float) -> tuple[int, int] | None:
+            return self._look_ups.get_watermark_offsets(place, timeout=seconds)
+
+        return _looked_up(look_up)
 
     def _offset_for_time(self, wanted: confluent_kafka.TopicPartition) -> int:
-        try:
-            found = self._look_ups.offsets_for_times([wanted], timeout=LOOK_UP_SECONDS)[0]
-        except confluent_kafka.KafkaException as error:
-            raise LogUnavailable("the log does not tell its offsets") from error
-        if found.error is not None:
-            raise LogUnavailable("the log does not tell its offsets")
-        return found.offset
+        def look_up(seconds: float) -> int | None:
+            found = self._look_ups.offsets_for_times([wanted], timeout=seconds)[0]
+            return None if found.error else found.offset
+
+        return _looked_up(look_up)
 
     def _read(self) -> None:
         while not self._closing.is_set():
+            while not self._commands.empty():
+                self._commands.get()()
             records = poll_batch(self._consumer, POLL_SECONDS, BATCH)
             if records:
                 self._room.acquire()
@@ -112,3 +118,18 @@ class LogTail:
     def _hand_over(self, records: Sequence[Received]) -> None:
         self._room.release()
         self._on_records(records)
+
+
+def _looked_up(look_up: Callable[[float], T | None]) -> T:
+    """What the log says within LOOK_UP_SECONDS; a partition may be between two leaders."""
+    deadline = time.monotonic() + LOOK_UP_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            found = look_up(left)
+        except confluent_kafka.KafkaException as error:
+            log.info("looking offsets up: %s", error)
+            found = None
+        if found is not None:
+            return found
+        time.sleep(min(RETRY_SECONDS, left))
+    raise LogUnavailable("the log does not tell its offsets")

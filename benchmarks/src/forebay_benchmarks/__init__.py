@@ -1,0 +1,1 @@
+"""Forebay's figures beside their baselines, and a model server that misbehaves on request."""

@@ -1,0 +1,132 @@
+"""Brings the topics of a cluster to what the contract declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient
+
+# The public module re-exports these without saying so, which type checkers refuse.
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.cimpl import NewTopic
+
+from forebay_kafka.errors import KafkaError, LogUnavailable
+from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.topic_plan import FoundTopic, TopicPlan, TopicSettings, plan_topic
+from forebay_kafka.topics import TOPICS
+
+TIMEOUT_SECONDS = 30.0  # a cluster elects a controller within seconds; then it answers at once
+
+
+class TopicsRefused(KafkaError):
+    """The cluster refuses a topic, or has one that cannot be changed in place."""
+
+
+class TopicAdmin:
+    """Plans and applies topics; its calls block."""
+
+    def __init__(self, kafka: KafkaSettings, topics: TopicSettings) -> None:
+        self._client = AdminClient({**kafka.client_options()})
+        self._settings = topics
+
+    def plan(self) -> list[str]:
+        """What differs from the contract, a line each. Raises LogUnavailable."""
+        return [line for plan in self._plans() for line in plan.lines()]
+
+    def apply(self) -> list[str]:
+        """Create and configure topics; what was changed, a line each.
+
+        Raises LogUnavailable, and TopicsRefused after everything that can be changed was.
+        """
+        plans = self._plans()
+        missing = [plan for plan in plans if plan.missing]
+        changed = [plan for plan in plans if plan.config and not plan.missing]
+        self._create(missing)
+        self._alter(changed)
+        fixed = [f"{plan.name}: {fact}" for plan in plans for fact in plan.fixed]
+        if fixed:
+            raise TopicsRefused("\n".join(fixed))
+        return [line for plan in plans for line in plan.lines()]
+
+    def _plans(self) -> list[TopicPlan]:
+        metadata = self._metadata()
+        existing = {spec.name for spec in TOPICS} & set(metadata.topics)
+        configs = self._configs(sorted(existing))
+        brokers = len(metadata.brokers)
+        return [
+            plan_topic(
+                spec,
+                self._settings,
+                _found(metadata.topics[spec.name], configs[spec.name])
+                if spec.name in existing
+                else None,
+                brokers,
+            )
+            for spec in TOPICS
+        ]
+
+    def _metadata(self) -> Any:  # noqa: ANN401 the client's ClusterMetadata has no public type
+        try:
+            return self._client.list_topics(timeout=TIMEOUT_SECONDS)
+        except confluent_kafka.KafkaException as error:
+            raise LogUnavailable("the log cannot be reached") from error
+
+    def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        answers = self._client.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        return {
+            resource.name: {name: entry.value for name, entry in _result(answer).items()}
+            for resource, answer in answers.items()
+        }
+
+    def _create(self, plans: list[TopicPlan]) -> None:
+        if not plans:
+            return
+        topics = [
+            NewTopic(
+                plan.name,
+                num_partitions=plan.partitions,
+                replication_factor=plan.replication,
+                config=dict(plan.config),
+            )
+            for plan in plans
+        ]
+        answers = self._client.create_topics(topics, operation_timeout=TIMEOUT_SECONDS)
+        for answer in answers.values():
+            _result(answer)
+
+    def _alter(self, plans: list[TopicPlan]) -> None:
+        if not plans:
+            return
+        resources = [_alteration(plan) for plan in plans]
+        answers = self._client.incremental_alter_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        for answer in answers.values():
+            _result(answer)
+
+
+def _alteration(plan: TopicPlan) -> ConfigResource:
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in plan.config.items()
+    ]
+    return ConfigResource(ConfigResource.Type.TOPIC, plan.name, incremental_configs=entries)
+
+
+def _found(topic: Any, config: dict[str, str]) -> FoundTopic:  # noqa: ANN401 see _metadata
+    copies = min(len(partition.replicas) for partition in topic.partitions.values())
+    return FoundTopic(len(topic.partitions), copies, config)
+
+
+def _result(answer: Future[Any]) -> Any:  # noqa: ANN401 each request has its own result
+    try:
+        return answer.result(TIMEOUT_SECONDS)
+    except confluent_kafka.KafkaException as error:
+        cause = error.args[0]
+        raise TopicsRefused(f"the log refuses: {cause.str()}") from error
+    except TimeoutError as error:
+        raise LogUnavailable("the log does not answer in time") from error

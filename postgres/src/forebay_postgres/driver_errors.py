@@ -1,0 +1,49 @@
+"""Turns the driver's errors into the tree of this package, and logs what they said."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from forebay_postgres.errors import DatabaseUnavailable, StatementTimedOut, StorageDefect
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUTS = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
+_OUTAGES = (
+    psycopg.OperationalError,  # refused, broken, shut down, out of resources, deadlock
+    psycopg.InterfaceError,  # the connection was closed under us
+    psycopg.errors.ReadOnlySqlTransaction,  # a failover left us on a standby
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    PoolTimeout,
+    PoolClosed,
+    TooManyRequests,
+)
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise StorageError for anything that the driver or the pool raises.
+
+    Messages of outages are logged whole; of refused statements only state, table and constraint,
+    because their text may quote what was stored.
+    """
+    try:
+        yield
+    except _TIMEOUTS as error:
+        logger.warning("A statement was cancelled: %s", type(error).__name__)
+        raise StatementTimedOut("The database did not answer in time.") from None
+    except _OUTAGES as error:
+        logger.warning("The database is unavailable: %s: %s", type(error).__name__, error)
+        raise DatabaseUnavailable("The database is unavailable.") from None
+    except psycopg.Error as error:
+        logger.error(  # noqa: TRY400 (a traceback would print the driver's text)
+            "The database refused a statement: %s, SQLSTATE %s, table %s, constraint %s",
+            type(error).__name__,
+            error.sqlstate,
+            error.diag.table_name,
+            error.diag.constraint_name,
+        )
+        raise StorageDefect(error.sqlstate) from None

@@ -1,0 +1,116 @@
+"""Head rows and what hangs on them, inside a transaction of the write role."""
+
+from dataclasses import fields
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from forebay_postgres.documents import DocumentKey, Failure, Outcome, Verdict
+from forebay_postgres.head import Head
+from forebay_postgres.pool import Connection
+
+_COLUMNS = [field.name for field in fields(Head)]
+_OF_DOCUMENT = "tenant = %(tenant)s AND collection = %(collection)s AND document_id = %(document)s"
+# Both tables are keyed by index first, and there are only a few.
+_ANY_INDEX = "index_id IN (SELECT id FROM forebay.indexes)"
+
+_CREATE = """
+    INSERT INTO forebay.documents (tenant, collection, document_id)
+    VALUES (%(tenant)s, %(collection)s, %(document)s) ON CONFLICT DO NOTHING
+"""
+_LOCK = sql.SQL("SELECT {} FROM forebay.documents WHERE {} FOR UPDATE").format(
+    sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)), sql.SQL(_OF_DOCUMENT)
+)
+_SAVE = sql.SQL("UPDATE forebay.documents SET {} WHERE {}").format(
+    sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in _COLUMNS
+    ),
+    sql.SQL(_OF_DOCUMENT),
+)
+_HOLD = f"""
+    UPDATE forebay.publications
+    SET held_visibility = %(visibility)s, held_readers = %(readers)s
+    WHERE {_OF_DOCUMENT} AND {_ANY_INDEX} AND held_visibility IS NULL AND version < %(version)s
+"""  # noqa: S608 (constants)
+_REFUSE = """
+    INSERT INTO forebay.versions_refused
+    VALUES (%(tenant)s, %(collection)s, %(document)s, %(version)s,
+            %(code)s, %(reason)s, %(message)s)
+    ON CONFLICT DO NOTHING
+"""
+_IS_REFUSED = f"""
+    SELECT error_code, error_reason, error_message FROM forebay.versions_refused
+    WHERE {_OF_DOCUMENT} AND version = %(version)s
+"""  # noqa: S608 (constants)
+_UP_TO = f"{_OF_DOCUMENT} AND version <= %(version)s"
+_REMOVE = [
+    f"DELETE FROM forebay.passages WHERE {_ANY_INDEX} AND {_UP_TO}",  # noqa: S608 (constants)
+    f"DELETE FROM forebay.publications WHERE {_ANY_INDEX} AND {_UP_TO}",  # noqa: S608 (constants)
+    f"DELETE FROM forebay.versions_refused WHERE {_UP_TO}",  # noqa: S608 (constants)
+]
+
+
+class LockedHead:
+    """The head row of one document, locked until the transaction ends."""
+
+    def __init__(self, connection: Connection, key: DocumentKey, head: Head) -> None:
+        self.head = head
+        self._connection = connection
+        self._of_document = {
+            "tenant": key.tenant,
+            "collection": key.collection,
+            "document": key.document_id,
+        }
+
+    async def refusal_of(self, version: UUID) -> Verdict | None:
+        """Return the verdict again if this version was refused before: a refusal stays."""
+        cursor = await self._connection.execute(
+            _IS_REFUSED, {**self._of_document, "version": version}
+        )
+        row = await cursor.fetchone()
+        return None if row is None else Verdict(Outcome.REFUSED, failure=Failure(*row))
+
+    async def save(self, head: Head) -> None:
+        """Write the next head; a new version holds the access of the text it will replace."""
+        if head == self.head:
+            return
+        async with self._connection.pipeline():
+            values = {name: getattr(head, name) for name in _COLUMNS}
+            values |= {"labels": Jsonb(dict(head.labels)), "readers": list(head.readers)}
+            await self._connection.execute(_SAVE, {**self._of_document, **values})
+            if head.newest_version != self.head.newest_version and self.head.exists:
+                await self._hold(head.newest_version)
+        self.head = head
+
+    async def refuse(self, version: UUID, failure: Failure) -> None:
+        """Remember that this version was refused."""
+        values = {"code": failure.code, "reason": failure.reason, "message": failure.message}
+        await self._connection.execute(_REFUSE, {**self._of_document, "version": version, **values})
+
+    async def remove_up_to(self, version: UUID) -> None:
+        """Remove passages, publications and refusals of `version` and all before it."""
+        async with self._connection.pipeline():
+            for statement in _REMOVE:
+                await self._connection.execute(statement, {**self._of_document, "version": version})
+
+    async def _hold(self, version: UUID | None) -> None:
+        former = {"visibility": self.head.visibility, "readers": list(self.head.readers)}
+        await self._connection.execute(_HOLD, {**self._of_document, **former, "version": version})
+
+
+async def lock_head(connection: Connection, key: DocumentKey) -> LockedHead:
+    """Lock the head row of a document, making an empty one for a document never heard of."""
+    of_document = {
+        "tenant": key.tenant,
+        "collection": key.collection,
+        "document": key.document_id,
+    }
+    async with connection.pipeline(), connection.cursor(row_factory=dict_row) as cursor:
+        await connection.execute(_CREATE, of_document)
+        await cursor.execute(_LOCK, of_document)
+        row = await cursor.fetchone()
+    if row is None:
+        raise AssertionError("A head row vanished under its lock.")
+    return LockedHead(connection, key, Head(**{**row, "readers": tuple(row["readers"])}))

@@ -1,0 +1,1 @@
+"""The migrations: NNNN_name.sql, applied in the order of their numbers and never edited after."""

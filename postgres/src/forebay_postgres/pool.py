@@ -1,0 +1,132 @@
+"""Connection pools of the two roles that serve: they come up without Postgres and find it later."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+from pydantic import SecretStr
+
+from forebay_postgres.driver_errors import driver_errors
+from forebay_postgres.errors import StorageMisconfigured
+from forebay_postgres.hang_up import hang_up_after
+from forebay_postgres.settings import PostgresSettings
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
+
+_CONNECT_TIMEOUT_SECONDS = 2  # the least that libpq takes
+_CHECK_SECONDS = 1.0  # an idle connection that does not answer by then is replaced
+_RECONNECT_SECONDS = 2.0  # then the next caller starts an attempt: nobody waits out a back-off
+_GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if it still can
+_LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
+_IDLE_IN_TRANSACTION_MS = 60_000  # a stopped worker gives its row locks back
+
+
+class Pool:
+    """Connections of one role. Transactions raise DatabaseUnavailable in bounded time."""
+
+    def __init__(
+        self, connections: AsyncConnectionPool[Connection], statement_seconds: float
+    ) -> None:
+        self._connections = connections
+        self._limit_seconds = statement_seconds + _GRACE_SECONDS
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Commit when the block is left, roll back when it raises; the driver's errors become ours.
+
+        The block as a whole has one statement timeout and a little.
+        """
+        with driver_errors():
+            async with self._connections.connection() as connection:
+                with hang_up_after(connection, self._limit_seconds):
+                    async with connection.transaction():
+                        yield connection
+
+    async def close(self) -> None:
+        """Close all connections; those in use when they are given back."""
+        await self._connections.close()
+
+
+async def open_write_pool(settings: PostgresSettings) -> Pool:
+    """Open the pool of role forebay_write, without waiting for Postgres."""
+    milliseconds = settings.write_statement_timeout_ms
+    options = (
+        f"-c statement_timeout={milliseconds} -c lock_timeout={_LOCK_TIMEOUT_MS} "
+        f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
+    )
+    connections = _connections(
+        _conninfo(settings.write_dsn, "FOREBAY_POSTGRES_WRITE_DSN", options),
+        settings.write_pool_size,
+        settings.acquire_timeout_seconds,
+        _configure_write,
+    )
+    await connections.open(wait=False)
+    return Pool(connections, milliseconds / 1000)
+
+
+async def open_retrieve_pool(settings: PostgresSettings) -> Pool:
+    """Open the pool of role forebay_retrieve: read-only transactions on one snapshot each."""
+    milliseconds = settings.retrieve_statement_timeout_ms
+    connections = _connections(
+        _conninfo(
+            settings.retrieve_dsn,
+            "FOREBAY_POSTGRES_RETRIEVE_DSN",
+            f"-c statement_timeout={milliseconds}",
+        ),
+        settings.retrieve_pool_size,
+        settings.acquire_timeout_seconds,
+        _configure_retrieve,
+    )
+    await connections.open(wait=False)
+    return Pool(connections, milliseconds / 1000)
+
+
+def _conninfo(dsn: SecretStr | None, variable: str, options: str) -> str:
+    if dsn is None:
+        raise StorageMisconfigured(f"{variable} is not set.")
+    given: dict[str, str | int | None] = dict(conninfo_to_dict(dsn.get_secret_value()))
+    own = f"{given.get('options') or ''} {options} -c search_path=forebay".strip()
+    defaults: dict[str, str | int] = {
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        "application_name": "forebay",
+    }
+    return make_conninfo("", **{**defaults, **given, "options": own})
+
+
+def _connections(
+    dsn: str, size: int, acquire_seconds: float, configure: Configure
+) -> AsyncConnectionPool[Connection]:
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=acquire_seconds,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        configure=configure,
+        check=_check,
+        open=False,
+    )
+
+
+async def _check(connection: Connection) -> None:
+    with hang_up_after(connection, _CHECK_SECONDS):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+async def _configure_write(connection: Connection) -> None:
+    await register_vector_async(connection)
+    await connection.commit()
+
+
+async def _configure_retrieve(connection: Connection) -> None:
+    await register_vector_async(connection)
+    await connection.commit()
+    # All statements of one search see one state of catalogue and index.
+    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+    await connection.set_read_only(value=True)

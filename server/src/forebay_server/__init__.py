@@ -1,0 +1,1 @@
+"""Forebay's edge: the governed services in front of the log."""

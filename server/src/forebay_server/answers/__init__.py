@@ -1,0 +1,1 @@
+"""Answers on their way from the log to those who follow them."""

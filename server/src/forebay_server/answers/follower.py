@@ -1,0 +1,54 @@
+"""One stream that follows one query: a bounded queue between the log's reader and the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from forebay_kafka.records import Received
+from forebay_server.answers.errors import ReaderTooSlow
+
+MAX_QUEUED = 1_024  # half a minute of a fast model for a reader that has stopped taking
+MAX_QUEUED_BYTES = 4 * 1024 * 1024  # 250 stopped readers take 1 GiB
+
+
+class Follower:
+    """Takes records from the reader at once and gives them to the stream one by one."""
+
+    def __init__(self) -> None:
+        self._past: deque[Received] = deque()
+        self._queue: deque[Received] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._overrun = False
+
+    def begin_with(self, past: Iterable[Received]) -> None:
+        """Put what the log held before the first pushed record in front."""
+        self._past.extend(past)
+
+    def push(self, record: Received) -> None:
+        """Take a record in; never waits."""
+        self._bytes += len(record.value or b"")
+        if len(self._queue) >= MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:
+            self._overrun = True
+            self._queue.clear()
+        if not self._overrun:
+            self._queue.append(record)
+        self._arrived.set()
+
+    async def next(self) -> Received:
+        """The next record, once there is one; may be cancelled without a loss.
+
+        Raises ReaderTooSlow after an overrun.
+        """
+        if self._past:
+            return self._past.popleft()
+        while not self._queue:
+            if self._overrun:
+                raise ReaderTooSlow
+            self._arrived.clear()
+            await self._arrived.wait()
+        record = self._queue.popleft()
+        self._bytes -= len(record.value or b"")
+        return record

@@ -1,0 +1,63 @@
+"""Who calls, as token and policy tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forebay.policy.v1 import Scope, Visibility
+from forebay_kafka.identity import GenerationLimits, Identity
+
+
+@dataclass(frozen=True, slots=True)
+class TierLimits:
+    """What a tier allows: most passages of a query, and what an answer may cost in tokens."""
+
+    top_k: int
+    generation: GenerationLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified caller. `expire_time` is when its token ends, in seconds since 1970.
+
+    `actor` is the service that acts on behalf of the subject (RFC 8693, section 4.1), if any.
+    """
+
+    issuer: str
+    tenant: str
+    subject: str
+    tier: str
+    clearance: Visibility.ValueType
+    groups: tuple[str, ...]
+    scopes: frozenset[Scope.ValueType]
+    limits: TierLimits
+    expire_time: float
+    policy_version: str
+    actor: str | None = None
+
+    def identity(self) -> Identity:
+        """What an envelope states about the caller."""
+        return Identity(
+            issuer=self.issuer,
+            tenant=self.tenant,
+            subject=self.subject,
+            tier=self.tier,
+            clearance=self.clearance,
+            groups=self.groups,
+            limits=self.limits.generation,
+            policy_version=self.policy_version,
+            actor=self.actor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One admitted call.
+
+    `deadline` is in the event loop's time, None when the client set none; `trace_parent` is the
+    client's W3C trace context when it sent a well-formed one.
+    """
+
+    caller: Caller
+    deadline: float | None = None
+    trace_parent: bytes | None = None

@@ -1,0 +1,1 @@
+"""gRPC: how calls come in and go out. The rules that they meet stand in `governance`."""

@@ -1,0 +1,79 @@
+"""Where gRPC calls meet the chain, and where errors become statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias, TypeVar
+
+import grpc.aio
+from google.protobuf.message import Message
+
+from forebay_server.failures import failure_of
+from forebay_server.governance.caller import Call
+from forebay_server.governance.chain import Chain
+from forebay_server.rpc.drain import Drain
+from forebay_server.rpc.status import grpc_code, trailers
+
+Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
+MessageT = TypeVar("MessageT", bound=Message)
+
+TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+
+class Gate:
+    """Lets calls through the chain and maps what they raise; nobody else touches gRPC statuses."""
+
+    def __init__(self, chain: Chain, drain: Drain) -> None:
+        self._chain = chain
+        self._drain = drain
+
+    @asynccontextmanager
+    async def admitted(self, path: str, context: Context) -> AsyncIterator[Call]:
+        """Admit the caller of `/package.Service/Method`; errors of the body end the call."""
+        trace_parent = _trace_parent(context)
+        try:
+            async with self._drain.running():
+                caller = await self._chain.admit(path, _headers(context, "authorization"))
+                yield Call(caller, _deadline(context), trace_parent)
+        # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
+        except Exception as error:
+            if context.cancelled():
+                raise
+            await self.refuse(error, context)
+
+    def checked(self, message: MessageT) -> MessageT:
+        """The message itself when it keeps the contract's rules; FieldInvalid otherwise."""
+        self._chain.validate(message)
+        return message
+
+    async def refuse(self, error: Exception, context: Context) -> None:
+        """End the call with the status of an error."""
+        trace = TRACE_PARENT.fullmatch((_trace_parent(context) or b"").decode())
+        status = failure_of(error, trace.group(1) if trace else "")
+        await context.abort(grpc_code(status), status.message, trailers(status))
+
+
+def _headers(context: Context, name: str) -> list[str]:
+    return [
+        value if isinstance(value, str) else value.decode(errors="replace")
+        for key, value in context.invocation_metadata() or ()
+        if key == name
+    ]
+
+
+def _trace_parent(context: Context) -> bytes | None:
+    """The one thing of the client's metadata that goes on, if it is what W3C says it is."""
+    values = _headers(context, "traceparent")
+    if len(values) != 1 or not TRACE_PARENT.fullmatch(values[0]):
+        return None
+    return values[0].encode()
+
+
+def _deadline(context: Context) -> float | None:
+    remaining = context.time_remaining()
+    if remaining is None:
+        return None
+    return asyncio.get_running_loop().time() + remaining

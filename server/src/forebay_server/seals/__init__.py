@@ -1,0 +1,1 @@
+"""Names and cursors that nobody but the edge can make."""

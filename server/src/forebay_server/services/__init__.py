@@ -1,0 +1,1 @@
+"""The services of the contract: each method unpacks, asks one collaborator, and packs."""

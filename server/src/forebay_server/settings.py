@@ -1,0 +1,75 @@
+"""Settings of the edge, from variables that begin with FOREBAY_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from forebay_server.governance.configuration_file import ConfigurationInvalid
+
+MAX_PORT = 65_535
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+class ServerSettings(BaseSettings):
+    """What one edge needs. Times are in seconds, files are paths.
+
+    The envelope key is a private Ed25519 JWK, the envelope JWKS the public keys that the edge
+    itself believes; the seal file holds one or two secrets in hexadecimal, the current one first.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FOREBAY_", frozen=True)
+
+    grpc_address: str = "127.0.0.1:7080"
+    processes: int = Field(default=1, ge=1, le=256)
+    issuers_file: Path
+    policy_file: Path
+    envelope_key_file: Path
+    envelope_jwks_file: Path
+    seal_secret_file: Path
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    # Kubernetes grants 30 s between SIGTERM and SIGKILL.
+    drain_timeout: float = Field(default=25.0, ge=0, le=3600)
+
+    @field_validator("grpc_address")
+    @classmethod
+    def _host_and_port(cls, address: str) -> str:
+        split_address(address)
+        return address
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("TLS_CERTIFICATE_FILE and TLS_KEY_FILE need each other")
+        return self
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`, the host of IPv6 without its brackets; ValueError otherwise."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > MAX_PORT:
+        raise ValueError("must be host:port")
+    return host.strip("[]"), int(port)
+
+
+def read_settings(kind: type[SettingsT]) -> SettingsT:
+    """Read settings from the environment; ConfigurationInvalid names variable and rule."""
+    prefix = kind.model_config.get("env_prefix", "")
+    try:
+        return kind()
+    except SettingsError as error:
+        raise ConfigurationInvalid(str(error)) from error
+    except ValidationError as error:
+        raise ConfigurationInvalid("\n".join(_broken_variables(error, prefix))) from error
+
+
+def _broken_variables(error: ValidationError, prefix: str) -> list[str]:
+    # Never the value: it may be a secret.
+    return [
+        f"{prefix}{'_'.join(str(part) for part in broken['loc']).upper()}: {broken['msg']}"
+        for broken in error.errors(include_input=False, include_url=False)
+    ]

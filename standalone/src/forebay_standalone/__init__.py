@@ -1,0 +1,1 @@
+"""The whole of Forebay on one machine, run from packages as child processes."""

@@ -1,0 +1,143 @@
+"""The table of programs that a start runs as children, with the environment of each.
+
+A program sees what it needs: the edge's keys are no worker's, and what answers queries reads the
+database under the role that can do nothing else.
+"""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from forebay_standalone.installation import Installation
+from forebay_standalone.issuer_http import HEALTH_PATH
+from forebay_standalone.ports import LOOPBACK
+from forebay_standalone.readiness import Ready, has_written, serves_grpc, serves_http
+from forebay_standalone.state_folder import StateFolder
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+INDEXING = ("cataloguing", "chunking", "embedding")
+ANSWERING = ("retrieval", "generation")
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Where the programs find Kafka and Postgres; connection URIs carry passwords."""
+
+    kafka: str
+    admin_dsn: str
+    write_dsn: str
+    retrieve_dsn: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many processes serve: of the edge, and of each worker program."""
+
+    edge: int = 1
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program that runs to its end before the next part starts."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that runs until told to stop.
+
+    `ready_file` is removed before each start when the program says by it that it serves.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    ready: Ready
+    ready_file: Path | None = None
+
+
+def steps(connections: Connections, files: Installation) -> tuple[Step, ...]:
+    """Give what prepares Kafka and Postgres; each may be run again and again."""
+    migrate = {
+        "FOREBAY_POSTGRES_ADMIN_DSN": connections.admin_dsn,
+        "FOREBAY_POSTGRES_WRITE_PASSWORD": files.passwords["write"],
+        "FOREBAY_POSTGRES_RETRIEVE_PASSWORD": files.passwords["retrieve"],
+    }
+    return (
+        Step("topics", (*_module("forebay_server"), "topics", "apply"), _kafka(connections)),
+        Step("migrations", (*_module("forebay_postgres"), "migrate"), migrate),
+    )
+
+
+def issuer_program(state: StateFolder, port: int) -> Program:
+    """Give the development issuer's HTTP server."""
+    module = _module("forebay_standalone.issuer_http")
+    command = (*module, str(state.secrets), LOOPBACK, str(port))
+    return Program("issuer", command, {}, serves_http(f"{LOOPBACK}:{port}", HEALTH_PATH))
+
+
+def edge_program(
+    connections: Connections, files: Installation, grpc_address: str, processes: int
+) -> Program:
+    """Give the edge."""
+    env = {
+        **_kafka(connections),
+        "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn,
+        "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
+        "FOREBAY_GRPC_ADDRESS": grpc_address,
+        "FOREBAY_PROCESSES": str(processes),
+        "FOREBAY_ISSUERS_FILE": str(files.issuers),
+        "FOREBAY_POLICY_FILE": str(files.policy),
+        "FOREBAY_ENVELOPE_KEY_FILE": str(files.envelope_key),
+        "FOREBAY_ENVELOPE_JWKS_FILE": str(files.envelope_jwks),
+        "FOREBAY_SEAL_SECRET_FILE": str(files.seal_secret),
+    }
+    return Program("edge", (_script("forebay-server"), "serve"), env, serves_grpc(grpc_address))
+
+
+def worker_programs(
+    state: StateFolder, connections: Connections, files: Installation, count: int
+) -> tuple[Program, ...]:
+    """Give the workers, what indexes apart from what answers: no query waits for indexing."""
+    answering = {
+        **_kafka(connections),
+        "FOREBAY_ENVELOPE_JWKS_FILE": str(files.envelope_jwks),
+        "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
+    }
+    indexing = {**answering, "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn}
+    table = (("indexing", INDEXING, indexing), ("answering", ANSWERING, answering))
+    return tuple(
+        _worker(f"{name}-{number}" if count > 1 else name, stages, env, state.ready)
+        for name, stages, env in table
+        for number in range(1, count + 1)
+    )
+
+
+def _worker(name: str, stages: tuple[str, ...], env: Mapping[str, str], ready: Path) -> Program:
+    file = ready / name
+    return Program(
+        name,
+        (_script("forebay-worker"), *stages),
+        {**env, "FOREBAY_READY_FILE": str(file)},
+        has_written(file),
+        file,
+    )
+
+
+def _kafka(connections: Connections) -> dict[str, str]:
+    return {"FOREBAY_KAFKA_BOOTSTRAP_SERVERS": connections.kafka}
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)
+
+
+def _script(name: str) -> str:
+    return os.fspath(SCRIPTS / name)

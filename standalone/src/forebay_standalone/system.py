@@ -1,0 +1,201 @@
+"""The whole system on one machine: every part started in order, offered by name, ended in order."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from forebay_standalone.broker import KafkaBroker
+from forebay_standalone.broker_settings import cluster_members
+from forebay_standalone.cache import cache_folder
+from forebay_standalone.environment import refuse_owned
+from forebay_standalone.installation import install
+from forebay_standalone.issuer import DevelopmentIssuer
+from forebay_standalone.jars import kafka_classpath
+from forebay_standalone.ports import LOOPBACK, remembered_ports, require_free
+from forebay_standalone.postgres_server import PostgresServer
+from forebay_standalone.programs import (
+    Connections,
+    Program,
+    Sizes,
+    Step,
+    edge_program,
+    issuer_program,
+    steps,
+    worker_programs,
+)
+from forebay_standalone.running_program import DRAIN_SECONDS, RunningProgram, run_step
+from forebay_standalone.state_folder import StateFolder
+
+GRPC_PORT = 50_051  # what gRPC's own examples listen on
+HTTP_PORT = 8_080
+INTERNAL_PORTS = ("kafka", "kafka-controller", "postgres")
+EDGE = "edge"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SystemOptions:
+    """How a system is started.
+
+    `env` reaches every child and replaces what it would get otherwise; `start_seconds` is what
+    each part has to begin serving.
+    """
+
+    grpc_port: int = GRPC_PORT
+    http_port: int = HTTP_PORT
+    sizes: Sizes = field(default_factory=Sizes)
+    env: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a system serves: host:port each."""
+
+    grpc: str
+    http: str
+    kafka: str
+    postgres: str
+
+
+class System:
+    """All parts of one state folder.
+
+    `programs` holds the issuer, the edge and the workers by name (`edge`, `issuer`, `indexing`,
+    `answering`; with n workers each `indexing-1` to `indexing-n`); `broker` and `postgres` have
+    the same verbs.
+    """
+
+    broker: KafkaBroker
+    postgres: PostgresServer
+    issuer: DevelopmentIssuer
+
+    def __init__(
+        self,
+        state_dir: Path,
+        options: SystemOptions | None = None,
+        say: Say = lambda _line: None,
+    ) -> None:
+        """Describe a system; nothing is written before `start`. `say` hears of each part."""
+        self.state = StateFolder(state_dir)
+        self.options = options or SystemOptions()
+        self.programs: dict[str, RunningProgram] = {}
+        self._say = say
+        self._storage: tuple[PostgresServer | KafkaBroker, ...] = ()
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the parts serve."""
+        return Addresses(
+            grpc=f"{LOOPBACK}:{self.options.grpc_port}",
+            http=f"{LOOPBACK}:{self.options.http_port}",
+            kafka=self.broker.bootstrap_servers,
+            postgres=f"{LOOPBACK}:{self.postgres.port}",
+        )
+
+    def start(self) -> None:
+        """Start every part and wait until all serve; call `stop` also when this raises.
+
+        Raises StateFolderInUse, UnsuitableFolder, PortInUse, OwnedVariable, DownloadFailed,
+        NoPostgresAccount and ProgramFailed.
+        """
+        self.state.acquire()
+        require_free(self.options.grpc_port, "--grpc-port")
+        require_free(self.options.http_port, "--http-port")
+        self._describe_storage()
+        preparing, table = self._table()
+        refuse_owned([*(each.env for each in preparing), *(each.env for each in table)])
+        self._start_storage()
+        for step in preparing:
+            self._say(f"preparing {step.name}")
+            run_step(step, self.state.logs, self.options.env)
+        self._start_programs(table)
+
+    def stop(self) -> None:
+        """End every part in order: edge, workers, issuer, Postgres, Kafka; each in bounded time."""
+        if EDGE in self.programs:
+            self.programs[EDGE].stop(DRAIN_SECONDS)
+        others = [each for name, each in self.programs.items() if name != EDGE]
+        for program in others:
+            program.signal(program.launch.stop_signal)  # all drain at the same time
+        for program in others:
+            program.stop(DRAIN_SECONDS)
+        for storage in self._storage:
+            storage.stop()
+        self.state.release()
+
+    def kill(self) -> None:
+        """End every part at once."""
+        for program in self.programs.values():
+            program.kill()
+        for storage in self._storage:
+            storage.kill()
+        self.state.release()
+
+    def __enter__(self) -> Self:
+        """Start; what had started is stopped again when one part fails."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _describe_storage(self) -> None:
+        ports = remembered_ports(self.state.ports, INTERNAL_PORTS)
+        path, logs = self.state.path, self.state.logs
+        self.broker = KafkaBroker(
+            path / "kafka",
+            ports["kafka"],
+            member=cluster_members(1, [ports["kafka-controller"]])[0],
+            log=logs / "kafka.log",
+            classpath=lambda: kafka_classpath(cache_folder(path / "cache"), self._say),
+        )
+        postgres = path / "postgres"
+        self.postgres = PostgresServer(postgres, ports["postgres"], log=logs / "postgres.log")
+        url = f"http://{LOOPBACK}:{self.options.http_port}"
+        self.issuer = DevelopmentIssuer(self.state.secrets, url)
+
+    def _table(self) -> tuple[tuple[Step, ...], tuple[Program, ...]]:
+        files = install(self.state, self.issuer)
+        passwords, options = files.passwords, self.options
+        connections = Connections(
+            kafka=self.broker.bootstrap_servers,
+            admin_dsn=self.postgres.admin_dsn,
+            write_dsn=self.postgres.dsn("forebay_write", passwords["write"]),
+            retrieve_dsn=self.postgres.dsn("forebay_retrieve", passwords["retrieve"]),
+        )
+        return steps(connections, files), (
+            issuer_program(self.state, options.http_port),
+            edge_program(connections, files, self.addresses.grpc, options.sizes.edge),
+            *worker_programs(self.state, connections, files, options.sizes.workers),
+        )
+
+    def _start_storage(self) -> None:
+        self._say("starting Kafka and Postgres")
+        self._storage = (self.postgres, self.broker)
+        self.broker.start()
+        self.postgres.start()
+        self.postgres.wait_ready(self.options.start_seconds)
+        self.broker.wait_ready(self.options.start_seconds)
+
+    def _start_programs(self, table: tuple[Program, ...]) -> None:
+        self._say("starting " + ", ".join(program.name for program in table))
+        for program in table:
+            running = RunningProgram(program, self.state.logs, self.options.env)
+            self.programs[program.name] = running
+            running.start()
+        for running in self.programs.values():
+            running.wait_ready(self.options.start_seconds)

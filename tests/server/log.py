@@ -1,0 +1,57 @@
+"""What the log holds, read from where a test began."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import confluent_kafka
+from google.protobuf.message import Message
+
+from forebay_kafka.polling import received
+from forebay_kafka.records import Received
+from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.topics import TOPICS, topic_of
+
+
+class LogReader:
+    """Reads the records of a topic that came after it was made."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._consumer = confluent_kafka.Consumer(
+            {**settings.client_options(), "group.id": "test", "enable.auto.commit": False}
+        )
+        self._starts = {spec.name: self._ends(spec.name) for spec in TOPICS}
+
+    def read(self, record: type[Message]) -> list[Received]:
+        topic = topic_of(record).name
+        starts, ends = self._starts[topic], self._ends(topic)
+        self._consumer.assign(
+            [confluent_kafka.TopicPartition(topic, p, start) for p, start in starts.items()]
+        )
+        due = sum(ends[partition] - start for partition, start in starts.items())
+        found: list[Received] = []
+        while len(found) < due:
+            message = self._consumer.poll(10)
+            assert message is not None
+            assert message.error() is None
+            found.append(received(message))
+        self._consumer.unassign()
+        return found
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _ends(self, topic: str) -> dict[int, int]:
+        partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
+        return {
+            partition: self._consumer.get_watermark_offsets(
+                confluent_kafka.TopicPartition(topic, partition), 10
+            )[1]
+            for partition in partitions
+        }
+
+
+@contextmanager
+def log_from_here(settings: KafkaSettings) -> Iterator[LogReader]:
+    reader = LogReader(settings)
+    yield reader
+    reader.close()

@@ -1,0 +1,92 @@
+import logging
+from typing import TypeVar
+
+import pytest
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from forebay.errors.v1 import ErrorReason
+from forebay.policy.v1 import Scope, Visibility
+from forebay_kafka.errors import LogUnavailable
+from forebay_postgres.errors import DatabaseUnavailable
+from forebay_server import errors
+from forebay_server.errors import EdgeError, Violation
+from forebay_server.failures import MAX_STATUS_BYTES, failure_of
+
+MessageT = TypeVar("MessageT", bound=Message)
+BROKEN = Violation("text", "string.min_len", "is empty")
+EXAMPLES: list[Exception] = [
+    errors.TokenMissing(),
+    errors.TokenInvalid("audience"),
+    errors.TokenExpired(),
+    errors.IssuerUnavailable("https://id.test"),
+    errors.ScopeMissing(Scope.SCOPE_ASK),
+    errors.TierUnknown("gold"),
+    errors.ClearanceTooLow(Visibility.VISIBILITY_PUBLIC, Visibility.VISIBILITY_INTERNAL),
+    errors.FieldInvalid(BROKEN),
+    errors.DocumentTooLarge(BROKEN, 4),
+    errors.RequestIdOutOfWindow(0),
+    errors.PageTokenInvalid(),
+    errors.SequenceInvalid(3),
+    errors.DocumentNotFound(),
+    errors.MethodUnknown(),
+    errors.ServerDraining(),
+    LogUnavailable("down"),
+    DatabaseUnavailable("down"),
+]
+WITH_RETRY = {"ISSUER_UNAVAILABLE", "LOG_UNAVAILABLE", "INDEX_UNAVAILABLE", "SERVER_DRAINING"}
+
+
+def details(status: Status, kind: type[MessageT]) -> list[MessageT]:
+    found = []
+    for detail in status.details:
+        if detail.Is(kind.DESCRIPTOR):
+            unpacked = kind()
+            detail.Unpack(unpacked)
+            found.append(unpacked)
+    return found
+
+
+def test_every_error_of_the_edge_has_an_example_here() -> None:
+    assert {type(example) for example in EXAMPLES} >= {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, EdgeError) and kind is not EdgeError
+    }
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_is_a_status_with_exactly_one_error_info(error: Exception) -> None:
+    status = failure_of(error)
+    [info] = details(status, ErrorInfo)
+    assert info.domain == "forebay"
+    assert f"ERROR_REASON_{info.reason}" in ErrorReason.keys()
+    assert status.code == error.code != code_pb2.OK  # type: ignore[attr-defined]
+    assert bool(details(status, RetryInfo)) == (info.reason in WITH_RETRY)
+
+
+def test_a_broken_field_stands_in_a_bad_request() -> None:
+    [request] = details(failure_of(errors.FieldInvalid(BROKEN)), BadRequest)
+    [broken] = request.field_violations
+    assert (broken.field, broken.reason) == ("text", "STRING_MIN_LEN")
+
+
+def test_a_defect_goes_to_the_log_and_not_to_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        status = failure_of(RuntimeError("the password is swordfish"), "0af7651916cd43dd")
+    assert status.code == code_pb2.INTERNAL
+    assert b"swordfish" not in status.SerializeToString()
+    assert [info.reason for info in details(status, ErrorInfo)] == ["INTERNAL"]
+    assert "swordfish" in caplog.text
+    assert caplog.records[0].trace == "0af7651916cd43dd"  # type: ignore[attr-defined]
+
+
+def test_a_status_fits_into_the_metadata_of_a_client() -> None:
+    wide = [Violation("ß" * 128, "rule", "ß" * 900) for _ in range(10)]
+    status = failure_of(errors.FieldInvalid(*wide))
+    assert status.ByteSize() < MAX_STATUS_BYTES + 2048
+    assert len(status.message.encode()) <= 512

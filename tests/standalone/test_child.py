@@ -1,0 +1,45 @@
+import signal
+from pathlib import Path
+
+from forebay_standalone.child import ChildProcess, Launch
+
+
+def shell(folder: Path, script: str) -> ChildProcess:
+    child = ChildProcess(Launch("child", ["/bin/sh", "-c", script], folder / "child.log"))
+    child.start()
+    return child
+
+
+def test_a_child_that_ignores_its_signal_is_killed_after_the_time_it_has(folder: Path) -> None:
+    child = shell(folder, "trap '' TERM; kill -STOP $$; while :; do sleep 60; done")
+    assert not child.stop(0.2)
+    assert child.status == -signal.SIGKILL
+
+
+def test_a_suspended_child_still_ends_in_order(folder: Path) -> None:
+    child = shell(folder, "exec sleep 300")
+    child.suspend()
+    assert child.stop(10)
+    assert child.status == -signal.SIGTERM
+
+
+def test_what_a_child_started_does_not_outlive_it(folder: Path) -> None:
+    child = shell(folder, "sleep 300 & kill -9 $$")
+    child.wait(10)
+    child.kill()
+    group = child.pid
+    alive = [
+        stat
+        for stat in (path.read_text() for path in Path("/proc").glob("[0-9]*/stat"))
+        if stat.rpartition(")")[2].split()[2] == str(group)
+        and stat.rpartition(")")[2].split()[0] != "Z"
+    ]
+    assert alive == []
+
+
+def test_output_of_every_start_is_in_the_log(folder: Path) -> None:
+    child = shell(folder, "echo hello")
+    child.wait(10)
+    child.start()
+    child.wait(10)
+    assert child.launch.log.read_text() == "hello\nhello\n"

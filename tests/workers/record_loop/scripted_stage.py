@@ -1,0 +1,93 @@
+"""A stage that does what a test says, and keeps a journal that tests wait on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from forebay.records.v1 import QueryRecord, Stage
+from forebay_kafka.records import Verified
+from forebay_workers.record_loop.stage import Work
+
+PATIENCE = 30.0  # seconds until a test that waits for what never happens fails
+
+
+class Journal:
+    """Wakes those who wait whenever something happened."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def note(self) -> None:
+        self._changed.set()
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not met():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+Script = Callable[[Work[Any]], Awaitable[None]]
+
+
+class ScriptedStage(Journal):
+    """Keeps the names of records as they start, end and are given up."""
+
+    stage = Stage.STAGE_RETRIEVAL
+    reads: tuple[type[Message], ...] = (QueryRecord,)
+
+    def __init__(self, script: Script | None = None) -> None:
+        super().__init__()
+        self.script = script
+        self.started: list[str] = []
+        self.done: list[str] = []
+        self.given_up: list[tuple[str, Exception]] = []
+        self.ownership: list[tuple[str, frozenset[int]]] = []
+        self.running = 0
+        self.most_running = 0
+        self.give_up_script: Script | None = None
+        self.take_over_gate: asyncio.Event | None = None
+
+    def lane(self, record: Verified[Any]) -> str:
+        self.note()
+        return lane_of(name_of(record))
+
+    async def process(self, work: Work[Any]) -> None:
+        self.started.append(name_of(work))
+        self.running += 1
+        self.most_running = max(self.running, self.most_running)
+        self.note()
+        try:
+            if self.script is not None:
+                await self.script(work)
+        finally:
+            self.running -= 1
+            self.note()
+        self.done.append(name_of(work))
+        self.note()
+
+    async def give_up(self, work: Work[Any], error: Exception) -> None:
+        if self.give_up_script is not None:
+            await self.give_up_script(work)
+        self.given_up.append((name_of(work), error))
+        self.note()
+
+    async def take_over(self, partitions: frozenset[int]) -> None:
+        self.ownership.append(("take_over", partitions))
+        self.note()
+        if self.take_over_gate is not None:
+            await self.take_over_gate.wait()
+
+    async def release(self, partitions: frozenset[int]) -> None:
+        self.ownership.append(("release", partitions))
+        self.note()
+
+
+def name_of(record: Work[Any] | Verified[Any]) -> str:
+    return str(record.message.name).removeprefix("queries/")
+
+
+def lane_of(name: str) -> str:
+    return name.rsplit("-", 1)[0]

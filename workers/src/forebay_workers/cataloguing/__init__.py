@@ -1,0 +1,1 @@
+"""Cataloguing: what exists, its newest version, and what has ended."""

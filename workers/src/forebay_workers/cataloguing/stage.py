@@ -1,0 +1,93 @@
+"""The cataloguing stage: documents and their updates into the catalogue."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from forebay.records.v1 import DocumentRecord, DocumentUpdate, Stage
+from forebay_kafka.envelope import Envelope
+from forebay_kafka.partitioning import document_key as record_key
+from forebay_kafka.partitioning import document_partition_key
+from forebay_kafka.publisher import Publisher
+from forebay_kafka.records import Verified
+from forebay_postgres.catalogue_writer import CatalogueWriter
+from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
+from forebay_postgres.errors import DatabaseUnavailable
+from forebay_workers.document_version import document_key, document_version, failure_of
+from forebay_workers.record_loop.stage import Retry, Work
+from forebay_workers.stage_failure import Rules, judged
+
+RULES: Rules = {DatabaseUnavailable: Retry.UNTIL_BACK}  # nothing can be catalogued without it
+LOST = frozenset({Outcome.SUPERSEDED, Outcome.DELETED})
+
+
+class Cataloguing:
+    """Keeps the newest version of every document and ends what it replaces in the log."""
+
+    stage = Stage.STAGE_CATALOGUING
+    reads: tuple[type[Message], ...] = (DocumentRecord, DocumentUpdate)
+
+    def __init__(self, catalogue: CatalogueWriter, publisher: Publisher) -> None:
+        self._catalogue = catalogue
+        self._publisher = publisher
+
+    def lane(self, record: Verified[Message]) -> str:
+        """Versions and updates of one document follow one another."""
+        envelope = record.envelope
+        return document_partition_key(envelope.identity.tenant, envelope.name)
+
+    async def process(self, work: Work[Message]) -> None:
+        """Catalogue one record and end the version that lost by it."""
+        with judged(RULES):
+            verdict = await self._write(work)
+        lost = _lost_version(work, verdict)
+        if lost is not None:
+            await self._end(work.envelope, lost)
+
+    async def give_up(self, work: Work[Message], error: Exception) -> None:
+        """Note in the catalogue why a version will not be found."""
+        if isinstance(work.message, DocumentRecord):
+            with judged(RULES):
+                await self._catalogue.fail(_version(work, work.message), failure_of(error))
+
+    async def take_over(self, partitions: frozenset[int]) -> None:
+        """Nothing is kept by partition."""
+
+    async def release(self, partitions: frozenset[int]) -> None:
+        """Nothing is kept by partition."""
+
+    async def _write(self, work: Work[Message]) -> Verdict:
+        message = work.message
+        if isinstance(message, DocumentRecord):
+            return await self._catalogue.accept(_version(work, message))
+        if isinstance(message, DocumentUpdate):
+            return await self._catalogue.delete(
+                document_key(work.envelope),
+                UUID(message.version),
+                writer_clearance=work.envelope.identity.clearance,
+                accept_time=message.accept_time.ToDatetime(tzinfo=UTC),
+            )
+        raise TypeError(f"cataloguing does not read {type(message).__name__}")
+
+    async def _end(self, envelope: Envelope, version: UUID) -> None:
+        tenant = envelope.identity.tenant
+        await self._publisher.tombstone(
+            DocumentRecord,
+            key=record_key(tenant, envelope.name, str(version)),
+            partition_key=document_partition_key(tenant, envelope.name),
+        )
+
+
+def _version(work: Work[Message], record: DocumentRecord) -> DocumentVersion:
+    return document_version(work.envelope, record.version, record.document, record.accept_time)
+
+
+def _lost_version(work: Work[Message], verdict: Verdict) -> UUID | None:
+    if verdict.accepted:
+        return verdict.replaced
+    if verdict.outcome in LOST and isinstance(work.message, DocumentRecord):
+        return UUID(work.message.version)
+    return None

@@ -1,0 +1,1 @@
+"""Cuts a document's text into pieces that an embedding model reads whole."""

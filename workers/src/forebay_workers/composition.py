@@ -1,0 +1,179 @@
+"""The one place that names concrete classes: how a worker is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forebay.records.v1 import AnswerRecord, ContextRecord
+from forebay.records.v1 import Stage as StageValue
+from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.group_consumer import GroupConsumer
+from forebay_kafka.publisher import Publisher
+from forebay_kafka.records import RecordReader
+from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.topics import topic_of
+from forebay_postgres import (
+    CatalogueWriter,
+    IndexRegistry,
+    IndexWriter,
+    PostgresSettings,
+    Retriever,
+    open_retrieve_pool,
+    open_write_pool,
+)
+from forebay_workers.cataloguing.stage import Cataloguing
+from forebay_workers.chunking.chunker import CHUNKING
+from forebay_workers.chunking.stage import Chunking
+from forebay_workers.embedding.serving_index import ServingIndex
+from forebay_workers.embedding.stage import Embedding
+from forebay_workers.generation.stage import Generation
+from forebay_workers.ledger.answers import AnswerLedger
+from forebay_workers.ledger.names import SeenNames
+from forebay_workers.ledger.output_tail import OutputTail
+from forebay_workers.models.choice import embedding_model, generation_model
+from forebay_workers.models.embedding_model import EmbeddingModel
+from forebay_workers.models.settings import ModelSettings
+from forebay_workers.parsing.pool import ParserPool
+from forebay_workers.record_loop.clock import SystemClock
+from forebay_workers.record_loop.dead_letters import DeadLetters
+from forebay_workers.record_loop.loop import RecordLoop
+from forebay_workers.record_loop.settings import LoopSettings, RetryPolicy
+from forebay_workers.record_loop.stage import Stage
+from forebay_workers.retrieval.search import Search
+from forebay_workers.retrieval.stage import Retrieval
+from forebay_workers.settings import WorkerSettings
+
+# Somebody waits for a query: where its stage cannot go on, the asker hears of it within 5 s.
+RETRIEVAL_RETRY = RetryPolicy(budget=2.0, longest_delay=0.5)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that the environment says to a worker."""
+
+    worker: WorkerSettings
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    models: ModelSettings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the stages of one process share; `stack` ends what a stage opens."""
+
+    configuration: Configuration
+    publisher: Publisher
+    reader: RecordReader
+    stack: AsyncExitStack
+
+
+StageFactory = Callable[[Parts], Awaitable[Stage[Any]]]
+
+
+@asynccontextmanager
+async def record_loops(
+    configuration: Configuration, names: tuple[str, ...]
+) -> AsyncIterator[tuple[RecordLoop, ...]]:
+    """Build the loops of the named stages, and take them down again.
+
+    Needs neither the log nor the database to be there yet.
+    """
+    verifier = EnvelopeVerifier.from_file(configuration.worker.envelope_jwks_file)
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(Publisher(configuration.kafka))
+        parts = Parts(configuration, publisher, RecordReader(verifier), stack)
+        yield tuple([_record_loop(parts, await STAGES[name](parts)) for name in names])
+
+
+def stage_names() -> tuple[str, ...]:
+    """The stages that a worker can run, in the order of the pipeline."""
+    return tuple(STAGES)
+
+
+async def _cataloguing(parts: Parts) -> Stage[Any]:
+    pool = await open_write_pool(parts.configuration.postgres)
+    parts.stack.push_async_callback(pool.close)
+    return Cataloguing(CatalogueWriter(pool), parts.publisher)
+
+
+async def _chunking(parts: Parts) -> Stage[Any]:
+    parsers = ParserPool(parts.configuration.worker.parser_processes)
+    parts.stack.push_async_callback(parsers.close)
+    window = _embedding_model(parts).window_tokens
+    return Chunking(parsers, parts.publisher, window)
+
+
+async def _embedding(parts: Parts) -> Stage[Any]:
+    pool = await open_write_pool(parts.configuration.postgres)
+    parts.stack.push_async_callback(pool.close)
+    model = _embedding_model(parts)
+    index = ServingIndex(IndexRegistry(pool), model, CHUNKING)
+    return Embedding(CatalogueWriter(pool), IndexWriter(pool), index, model)
+
+
+async def _retrieval(parts: Parts) -> Stage[Any]:
+    pool = await open_retrieve_pool(parts.configuration.postgres)
+    parts.stack.push_async_callback(pool.close)
+    answers, contexts = AnswerLedger(parts.reader), SeenNames()
+    kafka = parts.configuration.kafka
+    tails = (
+        OutputTail(kafka, AnswerRecord, answers.take),
+        OutputTail(kafka, ContextRecord, contexts.take),
+    )
+    for tail in tails:
+        await parts.stack.enter_async_context(tail)
+    search = Search(Retriever(pool), _embedding_model(parts))
+    return Retrieval(search, parts.publisher, answers, contexts, tails)
+
+
+async def _generation(parts: Parts) -> Stage[Any]:
+    model = generation_model(parts.configuration.models)
+    parts.stack.push_async_callback(model.close)
+    answers = AnswerLedger(parts.reader)
+    tail = OutputTail(parts.configuration.kafka, AnswerRecord, answers.take)
+    await parts.stack.enter_async_context(tail)
+    return Generation(model, parts.publisher, answers, tail)
+
+
+STAGES: Mapping[str, StageFactory] = {
+    "cataloguing": _cataloguing,
+    "chunking": _chunking,
+    "embedding": _embedding,
+    "retrieval": _retrieval,
+    "generation": _generation,
+}
+
+
+def _embedding_model(parts: Parts) -> EmbeddingModel:
+    # One for each stage: a question never waits for the texts of documents.
+    model = embedding_model(parts.configuration.models)
+    parts.stack.push_async_callback(model.close)
+    return model
+
+
+def _record_loop(parts: Parts, stage: Stage[Any]) -> RecordLoop:
+    clock = SystemClock()
+    group = f"forebay.{_stage_word(stage.stage)}"
+    topics = [topic_of(record).name for record in stage.reads]
+    return RecordLoop(
+        stage,
+        GroupConsumer(parts.configuration.kafka, group, topics),
+        parts.reader,
+        DeadLetters(parts.publisher, stage.stage, group, clock.wall_time),
+        _loop_settings(parts.configuration.worker, stage.stage),
+        clock,
+    )
+
+
+def _loop_settings(worker: WorkerSettings, stage: int) -> LoopSettings:
+    settings = LoopSettings(max_in_flight=worker.max_in_flight, drain_timeout=worker.drain_timeout)
+    if stage == StageValue.STAGE_RETRIEVAL:
+        return replace(settings, retry=RETRIEVAL_RETRY)
+    return settings
+
+
+def _stage_word(stage: int) -> str:
+    return StageValue.Name(StageValue.ValueType(stage)).removeprefix("STAGE_").lower()

@@ -1,0 +1,1 @@
+"""Embedding: sets of chunks into the index, whole or not at all."""

@@ -1,0 +1,144 @@
+"""The embedding stage: vectors for the chunks of a version, and the version into the index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+
+from forebay.records.v1 import ChunkSet, Stage
+from forebay_kafka.failure import error_info
+from forebay_kafka.partitioning import document_partition_key
+from forebay_kafka.records import Verified
+from forebay_postgres.catalogue_writer import CatalogueWriter
+from forebay_postgres.documents import DocumentVersion, Failure
+from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn
+from forebay_postgres.index_writer import IndexedPassage, IndexWriter
+from forebay_workers.chunking.chunk import Chunk, embedding_text
+from forebay_workers.document_version import document_key, document_version, failure_of
+from forebay_workers.embedding.serving_index import ServingIndex
+from forebay_workers.models.embedding_model import EmbeddingModel
+from forebay_workers.models.errors import (
+    ModelRefused,
+    ModelReplyInvalid,
+    ModelThrottled,
+    ModelUnavailable,
+)
+from forebay_workers.record_loop.stage import Retry, Work
+from forebay_workers.stage_failure import Rules, judged
+
+RULES: Rules = {
+    DatabaseUnavailable: Retry.UNTIL_BACK,  # nothing can be indexed without it
+    IndexWithdrawn: Retry.UNTIL_BACK,
+    ModelThrottled: Retry.BRIEFLY,
+    ModelUnavailable: Retry.BRIEFLY,
+    ModelRefused: Retry.NEVER,
+    ModelReplyInvalid: Retry.NEVER,
+}
+BATCH = 64  # texts of one call to the model: what hosted endpoints take without complaint
+
+
+class Embedding:
+    """Indexes versions whole; pays for a text once within a tenant."""
+
+    stage = Stage.STAGE_EMBEDDING
+    reads: tuple[type[Message], ...] = (ChunkSet,)
+
+    def __init__(
+        self,
+        catalogue: CatalogueWriter,
+        index_writer: IndexWriter,
+        serving_index: ServingIndex,
+        model: EmbeddingModel,
+    ) -> None:
+        self._catalogue = catalogue
+        self._writer = index_writer
+        self._index = serving_index
+        self._model = model
+
+    def lane(self, record: Verified[ChunkSet]) -> str:
+        """Versions of one document follow one another."""
+        envelope = record.envelope
+        return document_partition_key(envelope.identity.tenant, envelope.name)
+
+    async def process(self, work: Work[ChunkSet]) -> None:
+        """Index a version, or note why there is nothing to index."""
+        with judged(RULES):
+            if work.message.WhichOneof("outcome") == "error":
+                await self._catalogue.fail(_version(work), _failure(work.message.error))
+            else:
+                await self._index_version(work)
+
+    async def give_up(self, work: Work[ChunkSet], error: Exception) -> None:
+        """Note in the catalogue why the version will not be found."""
+        with judged(RULES):
+            await self._catalogue.fail(_version(work), failure_of(error))
+
+    async def take_over(self, partitions: frozenset[int]) -> None:
+        """Make sure of the index first: with a wrong model not one record may be given up."""
+        await self._index.id()
+
+    async def release(self, partitions: frozenset[int]) -> None:
+        """Nothing is kept by partition."""
+
+    async def _index_version(self, work: Work[ChunkSet]) -> None:
+        index_id = await self._index.id()
+        version, chunk_set = UUID(work.message.version), work.message
+        if await self._writer.published(document_key(work.envelope), version, index_id):
+            return
+        title = chunk_set.document.title
+        texts = [embedding_text(title, piece) for piece in _pieces(chunk_set)]
+        hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
+        vectors = await self._vectors(work.envelope.identity.tenant, texts, hashes)
+        passages = _passages(chunk_set, hashes, vectors)
+        await self._writer.publish(_version(work), index_id, passages)
+
+    async def _vectors(
+        self, tenant: str, texts: Sequence[str], hashes: Sequence[bytes]
+    ) -> dict[bytes, list[float]]:
+        known = await self._writer.known_vectors(tenant, self._model.name, set(hashes))
+        by_hash = dict(zip(hashes, texts, strict=True))
+        missing = [(digest, text) for digest, text in by_hash.items() if digest not in known]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            rows = await self._model.embed([text for _, text in batch])
+            known.update(
+                (digest, row.tolist()) for (digest, _), row in zip(batch, rows, strict=True)
+            )
+        return known
+
+
+def _version(work: Work[ChunkSet]) -> DocumentVersion:
+    record = work.message
+    return document_version(work.envelope, record.version, record.document, record.accept_time)
+
+
+def _failure(status: Status) -> Failure:
+    return Failure(status.code, error_info(status).reason, status.message)
+
+
+def _pieces(chunk_set: ChunkSet) -> list[Chunk]:
+    return [
+        Chunk(ordinal, tuple(piece.headings), piece.text, piece.span.start, piece.span.end)
+        for ordinal, piece in enumerate(chunk_set.chunks.chunks)
+    ]
+
+
+def _passages(
+    chunk_set: ChunkSet, hashes: Sequence[bytes], vectors: dict[bytes, list[float]]
+) -> list[IndexedPassage]:
+    return [
+        IndexedPassage(
+            ordinal=piece.ordinal,
+            text=piece.text,
+            heading_path=piece.heading_path,
+            span_start=piece.start,
+            span_end=piece.end,
+            text_sha256=digest,
+            embedding=vectors[digest],
+        )
+        for piece, digest in zip(_pieces(chunk_set), hashes, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Generation: answers from contexts, streamed as the model writes them."""

@@ -1,0 +1,1 @@
+"""Retrieval: passages for questions, from what their askers may see."""
