@@ -48,7 +48,9 @@ sync_packages() {
     fi
     : >.uv/syncing
     say "installing the packages of uv.lock into .venv/"
-    .uv/bin/uv sync --frozen --python "$python" || fail "could not install the packages of uv.lock"
+    # uv keeps an environment that fits; named an interpreter, it would make it anew each time.
+    [ -x .venv/bin/python ] || .uv/bin/uv venv --quiet --clear --python "$python" .venv
+    .uv/bin/uv sync --frozen || fail "could not install the packages of uv.lock"
     rm .uv/syncing
 }
 

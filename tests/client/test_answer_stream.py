@@ -124,6 +124,15 @@ async def test_an_attempt_that_begins_anew_is_not_taken_for_a_repetition(
     assert kinds(events).count("restarted") == 1
 
 
+async def test_each_new_beginning_of_an_answer_is_told(peer: Peer, driver: Driver) -> None:
+    first, second = (
+        AnswerEvent(query=Q, cursor=cursor, restarted=AnswerEvent.Restarted(reason="lost"))
+        for cursor in ("c-r1", "c-r2")
+    )
+    peer.on("Ask", play(*WHOLE[:3], first, second, completed("It rains.")))
+    assert kinds(await driver.collect("ask", "why?")).count("restarted") == 2
+
+
 async def test_every_stream_carries_the_token_of_its_time(
     peer: Peer, driver_class: type[Driver]
 ) -> None:

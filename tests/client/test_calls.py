@@ -1,4 +1,6 @@
 import asyncio
+import signal
+import sys
 import time
 from itertools import count
 from typing import Any
@@ -204,6 +206,40 @@ async def test_a_reason_of_a_newer_server_is_still_an_error(peer: Peer, driver: 
     with pytest.raises(ForebayError, match="later") as caught:
         await driver.call("caller")
     assert caught.value.reason == ErrorReason.ERROR_REASON_UNSPECIFIED
+
+
+INTERRUPTED = """
+import sys
+from forebay.client import Client
+with Client(sys.argv[1], "secret") as client:
+    try:
+        client.caller()
+    except KeyboardInterrupt:
+        print(client.get_query("queries/q").name, flush=True)
+"""
+
+
+async def test_an_interrupt_ends_the_call_that_waits_and_no_other(peer: Peer) -> None:
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    async def hang(_request: Any, context: Any) -> None:
+        context.add_done_callback(lambda _: left.set())
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def after_that(_request: Any, _context: Any) -> Query:
+        await left.wait()
+        return Query(name="queries/q")
+
+    peer.on("GetCaller", hang)
+    peer.on("GetQuery", after_that)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", INTERRUPTED, peer.target), stdout=asyncio.subprocess.PIPE
+    )
+    await begun.wait()
+    process.send_signal(signal.SIGINT)
+    output, _ = await process.communicate()
+    assert output == b"queries/q\n"
 
 
 async def test_closing_the_client_ends_a_call_that_waits(peer: Peer) -> None:

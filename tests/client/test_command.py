@@ -1,6 +1,8 @@
 import asyncio
 import json
+import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -283,3 +285,13 @@ async def test_an_interrupted_question_says_how_to_follow_it_again(peer: Peer) -
     _, errors = await process.communicate()
     assert process.returncode == 130
     assert errors.decode().strip() == f"The query goes on: forebay queries follow {Q}"
+
+
+def test_grpc_is_imported_after_the_command_has_quietened_it() -> None:
+    code = (
+        "import sys, os, forebay.client as c; assert 'grpc' not in sys.modules;"
+        "import forebay.client.command; assert os.environ['GRPC_VERBOSITY'] == 'ERROR';"
+        "assert all(hasattr(c, name) for name in c.__all__)"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -168,9 +168,8 @@ async def test_a_clock_that_is_off_costs_no_document(peer: Peer, driver: Driver,
 async def test_no_more_documents_are_taken_than_the_window_holds(
     peer: Peer, driver: Driver
 ) -> None:
-    taken = 0
-    go = asyncio.Event()
-    full = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    go, full, too_many = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def silent(requests: Any, context: Any) -> None:
         received = []
@@ -188,15 +187,16 @@ async def test_no_more_documents_are_taken_than_the_window_holds(
             )
 
     def source() -> Iterator[NewDocument]:
-        nonlocal taken
-        for document in documents(200):
-            taken += 1
+        for taken, document in enumerate(documents(200)):
+            if taken == 64 and not go.is_set():
+                loop.call_soon_threadsafe(too_many.set)
             yield document
 
     peer.on("StreamDocuments", silent)
     collecting = asyncio.create_task(driver.collect("ingest_many", source()))
     await full.wait()
-    assert taken <= 64
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(too_many.wait(), 0.2)
     go.set()
     assert len(await collecting) == 200
 

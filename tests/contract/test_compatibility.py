@@ -41,9 +41,7 @@ def test_the_contract_breaks_nothing_that_was_released(
     assert breaks(module) == ""
 
 
-def test_a_removed_public_field_is_seen(
-    breaks: Callable[[str], str], contract_copy: Path
-) -> None:
+def test_a_removed_public_field_is_seen(breaks: Callable[[str], str], contract_copy: Path) -> None:
     file = contract_copy / "proto/public/forebay/query/v1/usage.proto"
     edit(file, r"  int64 output_tokens = 3;\n", "")
     assert "output_tokens" in breaks("public")

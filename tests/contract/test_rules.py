@@ -190,9 +190,7 @@ def test_it_is_accepted(validator: Validator, request_of: Callable[[], Message])
 
 
 @pytest.mark.parametrize(("request_of", "field"), REFUSED.values(), ids=REFUSED)
-def test_it_is_refused(
-    validator: Validator, request_of: Callable[[], Message], field: str
-) -> None:
+def test_it_is_refused(validator: Validator, request_of: Callable[[], Message], field: str) -> None:
     violations = validator.collect_violations(request_of())
     paths = [violation.proto.field for violation in violations]
     first = {path.elements[0].field_name for path in paths if path is not None}

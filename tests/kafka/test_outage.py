@@ -159,7 +159,7 @@ async def test_a_tail_goes_on_where_it_was_once_the_log_is_back(
 
     async with Publisher(patient) as publisher, LogTail(settings, ANSWERS, take) as tail:  # type: ignore[arg-type]
         partition = partition_for(query, 4)
-        await tail.follow(partition, await tail.end_offset(partition))
+        tail.follow(partition, await tail.end_offset(partition))
         landed = [await publish(publisher, query)]
         broker.stop()
         broker.start()

@@ -69,9 +69,7 @@ async def test_every_record_of_every_topic_carries_its_envelope(
     publisher: Publisher, log: Log, query: str, record: type[Message]
 ) -> None:
     message = EXAMPLES[record]
-    position = await publisher.publish(
-        message, key=query, identity_token=TOKEN, trace_parent=TRACE
-    )
+    position = await publisher.publish(message, key=query, identity_token=TOKEN, trace_parent=TRACE)
     found = await log(record, position, query)
     assert found.value == message.SerializeToString()
     assert dict(found.headers) == {

@@ -1,8 +1,7 @@
 """Calls to an edge, and what came back."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import grpc.aio
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -15,7 +14,7 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
 
 
-def status_of(error: grpc.aio.AioRpcError) -> Status:
+def status_of(error: Any) -> Status:
     """The one google.rpc.Status of a failed call, which agrees with gRPC's own."""
     [packed] = [value for key, value in error.trailing_metadata() or () if key == DETAILS_KEY]
     assert isinstance(packed, bytes)

@@ -62,7 +62,7 @@ def test_a_policy_that_breaks_a_rule_is_refused_by_its_field(
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationInvalid, match="nowhere.yaml: No such file"):
+    with pytest.raises(ConfigurationInvalid, match=r"nowhere\.yaml: No such file"):
         Policy.from_file(tmp_path / "nowhere.yaml")
 
 

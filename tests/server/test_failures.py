@@ -62,7 +62,7 @@ def test_an_error_is_a_status_with_exactly_one_error_info(error: Exception) -> N
     status = failure_of(error)
     [info] = details(status, ErrorInfo)
     assert info.domain == "forebay"
-    assert f"ERROR_REASON_{info.reason}" in ErrorReason.keys()
+    assert f"ERROR_REASON_{info.reason}" in set(ErrorReason.keys())
     assert status.code == error.code != code_pb2.OK  # type: ignore[attr-defined]
     assert bool(details(status, RetryInfo)) == (info.reason in WITH_RETRY)
 

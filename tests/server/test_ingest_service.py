@@ -1,11 +1,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from forebay.ingest.v1 import (
@@ -23,6 +24,7 @@ from forebay.records.v1 import DocumentRecord, DocumentUpdate
 from forebay_kafka.envelope import EnvelopeVerifier
 from forebay_kafka.records import RecordReader
 from forebay_server.request_ids import RequestIds
+from forebay_standalone.broker import KafkaBroker
 
 from .calls import bearer, details_of, reason_of, status_of
 from .conftest import Installation
@@ -119,71 +121,69 @@ INVALID, DENIED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_D
 PDF = "application/pdf"
 
 
-@pytest.mark.parametrize(
-    ("changed", "claims", "code", "reason", "field"),
-    [
-        ({}, {"tier": "free"}, DENIED, "CLEARANCE_TOO_LOW", ""),
-        ({}, {"tier": "standard"}, DENIED, "CLEARANCE_TOO_LOW", ""),
-        ({}, {"tier": "gold"}, DENIED, "TIER_UNKNOWN", ""),
-        ({"document": Document(raw=b"x")}, {}, INVALID, "FIELD_INVALID", "document.mime_type"),
-        (
-            {"document": Document(text="x", mime_type=PDF)},
-            {},
-            INVALID,
-            "FIELD_INVALID",
-            "document.mime_type",
-        ),
-        (
-            {"document": Document(text="x", name="collections/a/documents/b")},
-            {},
-            INVALID,
-            "FIELD_INVALID",
-            "document.name",
-        ),
-        ({"document": Document(text="x\x00")}, {}, INVALID, "FIELD_INVALID", "document.text"),
-        (
-            {"document": Document(text="x", labels={"a": "\x00"})},
-            {},
-            INVALID,
-            "FIELD_INVALID",
-            'document.labels["a"]',
-        ),
-        ({"parent": "collections/A"}, {}, INVALID, "FIELD_INVALID", "parent"),
-        ({"document": Document()}, {}, INVALID, "FIELD_INVALID", "document.content"),
-        (
-            {"document": Document(raw=b"x" * (LIMIT + 1), mime_type=PDF)},
-            {},
-            INVALID,
-            "DOCUMENT_TOO_LARGE",
-            "document.raw",
-        ),
-        (
-            {"request_id": str(RequestIds(lambda: 1e9).fresh())},
-            {},
-            INVALID,
-            "REQUEST_ID_OUT_OF_WINDOW",
-            "request_id",
-        ),
-    ],
-)
+@dataclass(frozen=True)
+class Refused:
+    reason: str
+    names: str = ""
+    code: grpc.StatusCode = INVALID
+    request: dict[str, Any] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    return {"document": Document(**fields)}
+
+
+REFUSED = [
+    Refused("CLEARANCE_TOO_LOW", code=DENIED, claims={"tier": "free"}),
+    Refused("CLEARANCE_TOO_LOW", code=DENIED, claims={"tier": "standard"}),
+    Refused("TIER_UNKNOWN", code=DENIED, claims={"tier": "gold"}),
+    Refused("FIELD_INVALID", "document.mime_type", request=document(raw=b"x")),
+    Refused("FIELD_INVALID", "document.mime_type", request=document(text="x", mime_type=PDF)),
+    Refused("FIELD_INVALID", "document.name", request=document(text="x", name="a/b/documents/c")),
+    Refused("FIELD_INVALID", "document.text", request=document(text="x\x00")),
+    Refused(
+        "FIELD_INVALID", 'document.labels["a"]', request=document(text="x", labels={"a": "\x00"})
+    ),
+    Refused("FIELD_INVALID", "document.content", request=document()),
+    Refused("FIELD_INVALID", "parent", request={"parent": "collections/A"}),
+    Refused(
+        "DOCUMENT_TOO_LARGE",
+        "document.raw",
+        request=document(raw=b"x" * (LIMIT + 1), mime_type=PDF),
+    ),
+    Refused(
+        "REQUEST_ID_OUT_OF_WINDOW",
+        "request_id",
+        request={"request_id": str(RequestIds(lambda: 1e9).fresh())},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case.reason}-{case.names}")
 async def test_a_refused_document_leaves_nothing_in_the_log(
-    stub: Any,
-    installation: Installation,
-    log: LogReader,
-    changed: dict[str, Any],
-    claims: dict[str, Any],
-    code: grpc.StatusCode,
-    reason: str,
-    field: str,
+    stub: Any, installation: Installation, log: LogReader, case: Refused
 ) -> None:
-    call = stub.IngestDocument(ingest(**changed), metadata=bearer(installation.token(**claims)))
-    status = await refused(call)
-    assert (status.code, reason_of(status)) == (code.value[0], reason)
-    named = [
-        broken.field for bad in details_of(status, BadRequest) for broken in bad.field_violations
-    ]
-    assert named == ([field] if field else [])
+    metadata = bearer(installation.token(**case.claims))
+    status = await refused(stub.IngestDocument(ingest(**case.request), metadata=metadata))
+    assert (status.code, reason_of(status)) == (case.code.value[0], case.reason)
+    broken = [v.field for bad in details_of(status, BadRequest) for v in bad.field_violations]
+    assert broken == ([case.names] if case.names else [])
     assert log.read(DocumentRecord) == []
+
+
+async def test_a_document_that_the_log_does_not_acknowledge_is_not_accepted(
+    stub: Any, installation: Installation, broker: KafkaBroker
+) -> None:
+    metadata = bearer(installation.token())
+    await stub.IngestDocument(ingest(), metadata=metadata)
+    broker.suspend()
+    try:
+        status = await refused(stub.IngestDocument(ingest(), metadata=metadata, timeout=3))
+    finally:
+        broker.resume()
+    assert reason_of(status) == "LOG_UNAVAILABLE"
+    assert details_of(status, RetryInfo)
 
 
 async def test_a_free_caller_may_write_what_everybody_may_read(

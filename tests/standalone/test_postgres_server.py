@@ -16,13 +16,20 @@ from forebay_standalone.postgres_programs import SYSTEM_FOLDER
 from forebay_standalone.postgres_server import PostgresServer
 
 
-@pytest.fixture
-def server(folder: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(folder / "postgres", free_port())
+@pytest.fixture(scope="module")
+def shared(shared_folder: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(shared_folder / "postgres", free_port())
     with ExitStack() as stack:
         stack.callback(server.kill)
-        start(server)
         yield server
+
+
+@pytest.fixture
+def server(shared: PostgresServer) -> PostgresServer:
+    """One server for all tests; what a test killed serves again."""
+    if not shared.alive:
+        start(shared)
+    return shared
 
 
 def start(server: PostgresServer) -> None:
@@ -54,11 +61,11 @@ def test_vectors_survive_a_clean_restart_and_a_kill(server: PostgresServer) -> N
 
 
 def test_a_pid_file_that_names_an_unrelated_process_does_not_block(
-    server: PostgresServer, folder: Path
+    server: PostgresServer,
 ) -> None:
     server.kill()
     account = postgres_account()
-    pid_file = folder / "postgres" / "data" / "postmaster.pid"
+    pid_file = server.folder / "data" / "postmaster.pid"
     former, *rest = pid_file.read_text().splitlines()
     uid = account.uid if account else None
     with subprocess.Popen(["sleep", "120"], user=uid, extra_groups=None) as unrelated:
@@ -71,8 +78,8 @@ def test_a_pid_file_that_names_an_unrelated_process_does_not_block(
             unrelated.kill()
 
 
-def test_a_postmaster_that_was_left_behind_makes_way(server: PostgresServer, folder: Path) -> None:
-    second = PostgresServer(folder / "postgres", free_port())
+def test_a_postmaster_that_was_left_behind_makes_way(server: PostgresServer) -> None:
+    second = PostgresServer(server.folder, free_port())
     try:
         start(second)
         execute(second, "SELECT 1")

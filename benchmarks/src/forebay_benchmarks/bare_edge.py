@@ -47,7 +47,7 @@ async def bare_edge(config: BareEdge) -> AsyncIterator[AsyncMeasure | None]:
         return answer
 
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(submit)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(submit)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(_SERVICE, {"SubmitQuery": handler}),)
     )

@@ -1,63 +1,12 @@
-"""`forebay-bench`: every figure beside its bare baseline, measured in turns in one run."""
-
-import json
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-import click
-
-from forebay_benchmarks.figures import Figure
-from forebay_benchmarks.report import as_json, as_table
-from forebay_benchmarks.rounds import LONG, QUICK, Plan
-from forebay_benchmarks.scenarios import SCENARIOS
-from forebay_benchmarks.stand import stand
+"""`forebay-bench`, the program."""
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="Shorter and fewer rounds: at most four minutes.")
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the figures as JSON to this file, or to standard output with `-`.",
-)
-@click.option(
-    "--only",
-    type=click.Choice(list(SCENARIOS)),
-    multiple=True,
-    help="Measure this scenario; may be given more than once.",
-)
-def main(*, quick: bool, json_path: Path | None, only: Sequence[str]) -> None:
-    """Measure Forebay beside the least that could do the same, on this machine.
+def main() -> None:
+    """Run it."""
+    # Imported here: every child process imports the main module again, and needs little of it.
+    from forebay_benchmarks.bench import bench  # noqa: PLC0415
 
-    Exits with 1 when a call failed in any round: figures of failing calls mean nothing.
-    """
-    figures = run(QUICK if quick else LONG, only or tuple(SCENARIOS))
-    if json_path is None:
-        click.echo(as_table(figures))
-    else:
-        report = {name: as_json(figure) for name, figure in figures.items()}
-        with click.open_file(str(json_path), "w") as file:
-            file.write(json.dumps(report, indent=2) + "\n")
-    if failed := [name for name, figure in figures.items() if figure.rounds.failures]:
-        click.echo(f"calls failed in: {', '.join(failed)}", err=True)
-        sys.exit(1)
-
-
-def run(plan: Plan, names: Sequence[str]) -> dict[str, Figure]:
-    """Measure scenarios of these names, in their own order."""
-    with stand(_say) as running:
-        figures: dict[str, Figure] = {}
-        for name, scenario in SCENARIOS.items():
-            if name in names:
-                _say(f"measuring {name}")
-                figures[name] = scenario(running, plan)
-    return figures
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    bench(prog_name="forebay-bench")
 
 
 if __name__ == "__main__":

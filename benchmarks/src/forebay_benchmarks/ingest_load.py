@@ -101,7 +101,7 @@ async def _send(
     room = asyncio.Semaphore(WINDOW)
     sent: dict[int, float] = {}
     latencies: list[float] = []
-    failures = 0
+    failures: list[str] = []
 
     async def requests() -> AsyncIterator[StreamDocumentsRequest]:
         for sequence in itertools.count(1):
@@ -118,8 +118,8 @@ async def _send(
         if receipt.HasField("document"):
             latencies.append(latency)
         else:
-            failures += 1
-    return Sample(perf_counter() - began, tuple(latencies), failures)
+            failures.append(receipt.error.message)
+    return Sample(perf_counter() - began, tuple(latencies), len(failures), "".join(failures[:1]))
 
 
 async def _until_indexed(

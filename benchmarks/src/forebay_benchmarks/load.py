@@ -18,6 +18,7 @@ class _Window:
     end: float
     latencies: list[float] = field(default_factory=list)
     failures: int = 0
+    failure: str = ""
 
     def counts(self, now: float) -> bool:
         return self.begin <= now < self.end
@@ -36,7 +37,7 @@ async def closed_loop(
     async with asyncio.TaskGroup() as group:
         for number in range(callers):
             group.create_task(_caller(call, window, ramp_seconds * number / callers))
-    return Sample(seconds, tuple(window.latencies), window.failures)
+    return Sample(seconds, tuple(window.latencies), window.failures, window.failure)
 
 
 async def _caller(call: Call, window: _Window, delay: float) -> None:
@@ -45,8 +46,9 @@ async def _caller(call: Call, window: _Window, delay: float) -> None:
     while loop.time() < window.end:
         try:
             latency = await call()
-        except CallFailed:
+        except CallFailed as failure:
             window.failures += 1
+            window.failure = str(failure)
             continue
         if window.counts(loop.time()):
             window.latencies.append(latency)

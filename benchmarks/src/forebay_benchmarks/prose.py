@@ -3,7 +3,10 @@
 import functools
 import random
 
-_WORDS = ["the", "water", "of", "gate", "turbine", "level", "a", "north", "spillway", "operator", "inspection", "concrete", "and", "season", "valve", "pressure", "reading", "engineer", "crane", "bearing", "oil", "record", "night", "shift", "repair", "drawing", "steel"]
+_VOCABULARY = """
+the water of gate turbine level a north spillway operator inspection concrete and season valve
+pressure reading engineer crane bearing oil record night shift repair drawing steel
+"""
 _SENTENCE_WORDS = 14
 _SENTENCES = 500
 
@@ -19,7 +22,8 @@ def document_text(number: int, size: int) -> str:
 @functools.cache
 def _sentences() -> tuple[str, ...]:
     dice = random.Random(0)  # noqa: S311 - prose, not secrets
+    words = _VOCABULARY.split()
     return tuple(
-        " ".join(dice.choices(_WORDS, k=_SENTENCE_WORDS)).capitalize() + "."
+        " ".join(dice.choices(words, k=_SENTENCE_WORDS)).capitalize() + "."
         for _ in range(_SENTENCES)
     )

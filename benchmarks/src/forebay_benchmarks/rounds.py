@@ -19,7 +19,7 @@ class Plan:
     warm_up_seconds: float
 
 
-QUICK = Plan(rounds=3, seconds=4.0, warm_up_seconds=1.5)  # six scenarios stay below four minutes
+QUICK = Plan(rounds=3, seconds=3.0, warm_up_seconds=1.5)  # six scenarios stay below four minutes
 LONG = Plan(rounds=7, seconds=10.0, warm_up_seconds=5.0)
 
 
@@ -43,6 +43,11 @@ class Rounds:
     def failures(self) -> int:
         """Calls of either side that failed."""
         return sum(sample.failures for sample in (*self.floor, *self.system))
+
+    @property
+    def failure(self) -> str:
+        """What one of them said; empty when none failed."""
+        return next((s.failure for s in (*self.floor, *self.system) if s.failure), "")
 
 
 def alternate(floor: Measure, system: Measure, plan: Plan) -> Rounds:

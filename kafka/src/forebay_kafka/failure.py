@@ -46,7 +46,6 @@ def error_info(failure: Status) -> ErrorInfo:
     """The one ErrorInfo of a status; an empty one where there is none."""
     info = ErrorInfo()
     for detail in failure.details:
-        if detail.Is(ErrorInfo.DESCRIPTOR):
-            detail.Unpack(info)
+        if detail.Unpack(info):
             break
     return info

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import confluent_kafka
@@ -30,6 +31,7 @@ BATCH_RECORDS = 100  # a few milliseconds of the event loop's time
 IDLE_POLL_SECONDS = 0.2  # a record ends it at once; only commands wait for it
 PAUSED_POLL_SECONDS = 0.02  # soon there will be a command to resume
 REBALANCE_SECONDS = 30.0  # far over what a listener takes; then its partitions leave uncommitted
+COMMIT_AGAIN_SECONDS = 0.1  # about as long as a generation takes to form
 CLOSE_SECONDS = 15.0  # leaving takes milliseconds, unless no broker answers
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class GroupConsumer:
     ) -> None:
         self._configuration = {
             **consumer_configuration(settings, group, options or GroupOptions()),
-            "on_commit": _committed,
+            "on_commit": self._committed,
         }
         self._topics = list(topics)
         self._commands: queue.SimpleQueue[Callable[[confluent_kafka.Consumer], None]] = (
@@ -57,6 +59,9 @@ class GroupConsumer:
         )
         self._assigned: dict[TopicPartition, object] = {}  # the value differs per assignment
         self._paused: set[TopicPartition] = set()
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._committing: dict[TopicPartition, object] = {}  # the assignments that it is for
+        self._commit_from = 0.0
         self._taken = threading.Event()
         self._closing = threading.Event()
 
@@ -83,7 +88,7 @@ class GroupConsumer:
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offset of the next record to read, per partition that is still assigned."""
         wanted = dict(offsets)
-        self._commands.put(lambda consumer: self._commit(consumer, wanted, wait=False))
+        self._commands.put(lambda _: self._uncommitted.update(wanted))
 
     async def close(self) -> None:
         """Leave the group, revoking what is assigned; returns once the member is gone."""
@@ -102,11 +107,15 @@ class GroupConsumer:
             )
             while not self._closing.is_set():
                 self._obey(consumer)
+                self._commit(consumer)
                 self._fetch(consumer)
             self._obey(consumer)
         except Exception as error:  # noqa: BLE001 the listener gets it, whatever it is
             self._call(self._listener.failed, error)
         finally:
+            if not self._assigned:
+                # close() alone tells the group nothing then, and it waits for a session timeout.
+                consumer.unsubscribe()
             consumer.close()
             self._call(self._end)
 
@@ -157,21 +166,22 @@ class GroupConsumer:
         names = _names(partitions)
         offsets = self._ask(self._listener.revoked(names))
         self._obey(consumer)  # commits that were queued are older than these offsets
-        self._commit(consumer, offsets or {}, wait=True)
+        self._commit_now(consumer, offsets or {})
         self._forget(names)
 
     def _on_lost(
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
         names = _names(partitions)
-        self._forget(names)
         self._ask(self._listener.lost(names))
-        self._obey(consumer)  # commits that were queued are for partitions that are gone
+        self._obey(consumer)  # so that no commit that is queued survives
+        self._forget(names)
 
     def _forget(self, names: frozenset[TopicPartition]) -> None:
         self._paused -= names
         for name in names:
             self._assigned.pop(name, None)
+            self._uncommitted.pop(name, None)
 
     def _pause(self, consumer: confluent_kafka.Consumer, names: set[TopicPartition]) -> None:
         present = names & self._assigned.keys()
@@ -183,28 +193,43 @@ class GroupConsumer:
         self._paused -= present
         consumer.resume(_native(present))
 
-    def _commit(
+    def _commit(self, consumer: confluent_kafka.Consumer) -> None:
+        """Ask for a commit; `_committed` hears of it in a later poll."""
+        if self._committing or not self._uncommitted or time.monotonic() < self._commit_from:
+            return
+        offsets = _offsets(self._uncommitted, self._assigned)
+        self._uncommitted.clear()
+        if offsets:
+            self._committing = dict(self._assigned)
+            consumer.commit(offsets=offsets, asynchronous=True)
+
+    def _committed(
         self,
-        consumer: confluent_kafka.Consumer,
-        offsets: Mapping[TopicPartition, int],
-        *,
-        wait: bool,
+        error: confluent_kafka.KafkaError | None,
+        partitions: list[confluent_kafka.TopicPartition],
     ) -> None:
-        native = [
-            confluent_kafka.TopicPartition(name.topic, name.partition, offset)
-            for name, offset in offsets.items()
-            if name in self._assigned
-        ]
+        asked, self._committing = self._committing, {}
+        failed = [each for each in partitions if error is not None or each.error is not None]
+        if not failed:
+            return
+        # Usual in a rebalance, where the generation may move on under way.
+        log.info("a commit is tried again: %s", error or failed[0].error)
+        self._commit_from = time.monotonic() + COMMIT_AGAIN_SECONDS
+        for each in failed:
+            name = TopicPartition(each.topic, each.partition)
+            if name in self._assigned and self._assigned[name] is asked.get(name):
+                self._uncommitted.setdefault(name, each.offset)
+
+    def _commit_now(
+        self, consumer: confluent_kafka.Consumer, offsets: Mapping[TopicPartition, int]
+    ) -> None:
+        native = _offsets(offsets, self._assigned)
         if not native:
             return
         try:
-            if wait:
-                consumer.commit(offsets=native, asynchronous=False)
-            else:
-                consumer.commit(offsets=native, asynchronous=True)
+            consumer.commit(offsets=native, asynchronous=False)
         except confluent_kafka.KafkaException as error:
-            # A later commit covers it; without one, the records come again.
-            log.warning("commit failed: %s", error)
+            log.warning("partitions leave without a commit: %s", error)
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
@@ -239,13 +264,6 @@ class GroupConsumer:
             self._ended.set_result(None)
 
 
-def _committed(
-    error: confluent_kafka.KafkaError | None, _: list[confluent_kafka.TopicPartition]
-) -> None:
-    if error is not None:
-        log.warning("commit failed: %s", error)
-
-
 def _is_error(message: confluent_kafka.Message) -> bool:
     error = message.error()
     if error is None:
@@ -258,6 +276,16 @@ def _is_error(message: confluent_kafka.Message) -> bool:
 
 def _names(partitions: Iterable[confluent_kafka.TopicPartition]) -> frozenset[TopicPartition]:
     return frozenset(TopicPartition(each.topic, each.partition) for each in partitions)
+
+
+def _offsets(
+    offsets: Mapping[TopicPartition, int], assigned: Container[TopicPartition]
+) -> list[confluent_kafka.TopicPartition]:
+    return [
+        confluent_kafka.TopicPartition(name.topic, name.partition, offset)
+        for name, offset in offsets.items()
+        if name in assigned
+    ]
 
 
 def _native(names: Iterable[TopicPartition]) -> list[confluent_kafka.TopicPartition]:

@@ -13,6 +13,12 @@ def query_of(name: str, events: Iterable[AnswerEvent]) -> Query:
     query = Query(name=name, state=Query.STATE_QUEUED)
     for event in events:
         _apply(query, event)
+    return with_etag(query)
+
+
+def with_etag(query: Query) -> Query:
+    """The query with the etag of everything else in it."""
+    query.ClearField("etag")
     query.etag = hashlib.sha256(query.SerializeToString(deterministic=True)).hexdigest()[:16]
     return query
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -108,12 +108,19 @@ class LogTail:
 
     def _read(self) -> None:
         while not self._closing.is_set():
-            while not self._commands.empty():
-                self._commands.get()()
+            self._obey()
             records = poll_batch(self._consumer, POLL_SECONDS, BATCH)
             if records:
                 self._room.acquire()
                 self._loop.call_soon_threadsafe(self._hand_over, records)
+
+    def _obey(self) -> None:
+        while not self._commands.empty():
+            try:
+                self._commands.get()()
+            except confluent_kafka.KafkaException as error:
+                # Followed already, or not at all; the other partitions have done nothing wrong.
+                log.warning("the tail of %s: %s", self._topic, error)
 
     def _hand_over(self, records: Sequence[Received]) -> None:
         self._room.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -19,6 +20,8 @@ from forebay_kafka.topic_plan import FoundTopic, TopicPlan, TopicSettings, plan_
 from forebay_kafka.topics import TOPICS
 
 TIMEOUT_SECONDS = 30.0  # a cluster elects a controller within seconds; then it answers at once
+
+POLL_SECONDS = 0.05
 
 
 class TopicsRefused(KafkaError):
@@ -39,13 +42,15 @@ class TopicAdmin:
     def apply(self) -> list[str]:
         """Create and configure topics; what was changed, a line each.
 
-        Raises LogUnavailable, and TopicsRefused after everything that can be changed was.
+        Returns once the cluster shows the changes. Raises LogUnavailable, and TopicsRefused after
+        everything that can be changed was.
         """
         plans = self._plans()
         missing = [plan for plan in plans if plan.missing]
         changed = [plan for plan in plans if plan.config and not plan.missing]
         self._create(missing)
         self._alter(changed)
+        self._wait_until_shown()
         fixed = [f"{plan.name}: {fact}" for plan in plans for fact in plan.fixed]
         if fixed:
             raise TopicsRefused("\n".join(fixed))
@@ -67,6 +72,14 @@ class TopicAdmin:
             )
             for spec in TOPICS
         ]
+
+    def _wait_until_shown(self) -> None:
+        # A broker shows a change a moment after its controller took it.
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while any(plan.changes for plan in self._plans()):
+            if time.monotonic() > deadline:
+                raise LogUnavailable("the log does not show its changed topics in time")
+            time.sleep(POLL_SECONDS)
 
     def _metadata(self) -> Any:  # noqa: ANN401 the client's ClusterMetadata has no public type
         try:

@@ -14,7 +14,6 @@ from forebay_postgres.documents import (
 from forebay_postgres.head import Head
 from forebay_postgres.head_rows import LockedHead, lock_head
 from forebay_postgres.pool import Connection, Pool
-from forebay_postgres.stored_text import require_all_storable
 
 
 class CatalogueWriter:
@@ -68,7 +67,6 @@ async def accept_locked(
     connection: Connection, version: DocumentVersion
 ) -> tuple[LockedHead, Verdict]:
     """Accept `version` in the running transaction and keep the head row locked."""
-    require_all_storable("version", (version.tenant,))
     locked = await lock_head(connection, version.key)
     refused = await locked.refusal_of(version.version)
     after, verdict = rules.accept(locked.head, version)

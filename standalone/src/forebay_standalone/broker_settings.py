@@ -47,6 +47,9 @@ def broker_settings(member: Member, port: int, data: Path) -> dict[str, str]:
         **_replication(len(member.voters)),
         **_sizes(),
         **_groups(),
+        # A broker that was killed may register again only after its former session: 9 s by default.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "500",
         "auto.create.topics.enable": "false",
         "num.partitions": "1",
         # 128 MiB by default, a quarter of our heap; 16 MiB holds the keys of 600,000 records.

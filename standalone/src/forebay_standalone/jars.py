@@ -6,7 +6,6 @@
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,12 +13,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import click
 import requests
 from filelock import FileLock
 from jgo.maven import MavenContext, PythonResolver
 
 from forebay_standalone.cache import cache_folder
 from forebay_standalone.errors import DownloadFailed
+from forebay_standalone.state_folder import STATE_DIR
 
 REPOSITORY_VARIABLE = "FOREBAY_MAVEN_REPOSITORY"
 ATTEMPTS = 3  # one hiccup of a network is usual, three in a row are an outage
@@ -136,7 +137,8 @@ def _download(jar: Jar, repository: Path) -> Path:
 
 def main() -> None:
     """Fetch the jars into the shared cache, telling how it goes."""
-    kafka_classpath(cache_folder(), lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+    fallback = STATE_DIR / "cache"  # where a start in the same folder will look
+    kafka_classpath(cache_folder(fallback), lambda line: click.echo(line, err=True))
 
 
 if __name__ == "__main__":

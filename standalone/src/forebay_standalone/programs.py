@@ -18,6 +18,8 @@ from forebay_standalone.readiness import Ready, has_written, serves_grpc, serves
 from forebay_standalone.state_folder import StateFolder
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+# What edge and workers have to finish what runs: an answer that takes longer resumes elsewhere.
+DRAIN_SECONDS = 8
 INDEXING = ("cataloguing", "chunking", "embedding")
 ANSWERING = ("retrieval", "generation")
 
@@ -91,6 +93,7 @@ def edge_program(
         **_kafka(connections),
         "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn,
         "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
+        "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
         "FOREBAY_GRPC_ADDRESS": grpc_address,
         "FOREBAY_PROCESSES": str(processes),
         "FOREBAY_ISSUERS_FILE": str(files.issuers),
@@ -108,6 +111,7 @@ def worker_programs(
     """Give the workers, what indexes apart from what answers: no query waits for indexing."""
     answering = {
         **_kafka(connections),
+        "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
         "FOREBAY_ENVELOPE_JWKS_FILE": str(files.envelope_jwks),
         "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
     }

@@ -8,9 +8,9 @@ from pathlib import Path
 from forebay_standalone.child import ChildProcess, Launch
 from forebay_standalone.environment import child_environment
 from forebay_standalone.errors import ProgramFailed
-from forebay_standalone.programs import Program, Step
+from forebay_standalone.programs import DRAIN_SECONDS, Program, Step
 
-DRAIN_SECONDS = 10.0  # an answer being written may end; what is longer resumes elsewhere
+STOP_SECONDS = DRAIN_SECONDS + 4.0  # leaving Kafka and Postgres comes after the drain
 STEP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
@@ -44,7 +44,7 @@ class RunningProgram(ChildProcess):
 
     def restart(self, timeout: float) -> None:
         """Stop it cleanly, start it again, and wait up to `timeout` seconds until it serves."""
-        self.stop(DRAIN_SECONDS)
+        self.stop(STOP_SECONDS)
         self.start()
         self.wait_ready(timeout)
 

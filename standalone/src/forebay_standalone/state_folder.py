@@ -11,6 +11,7 @@ from forebay_standalone.errors import StateFolderInUse, UnsuitableFolder
 from forebay_standalone.leash import own_leash
 
 OPTION = "--state-dir"
+STATE_DIR = Path(".state")
 # A killed start's children have five seconds to end, and the guard that ends them holds the lock.
 LEFTOVER_SECONDS = 15.0
 POLL_SECONDS = 0.05

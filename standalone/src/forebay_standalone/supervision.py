@@ -81,3 +81,4 @@ class Supervisor:
         elif now >= comeback.due:
             program.start()
             comeback.restarted(now)
+            self._say(f"{name} started again")

@@ -25,7 +25,7 @@ from forebay_standalone.programs import (
     steps,
     worker_programs,
 )
-from forebay_standalone.running_program import DRAIN_SECONDS, RunningProgram, run_step
+from forebay_standalone.running_program import STOP_SECONDS, RunningProgram, run_step
 from forebay_standalone.state_folder import StateFolder
 
 GRPC_PORT = 50_051  # what gRPC's own examples listen on
@@ -117,12 +117,12 @@ class System:
     def stop(self) -> None:
         """End every part in order: edge, workers, issuer, Postgres, Kafka; each in bounded time."""
         if EDGE in self.programs:
-            self.programs[EDGE].stop(DRAIN_SECONDS)
+            self.programs[EDGE].stop(STOP_SECONDS)
         others = [each for name, each in self.programs.items() if name != EDGE]
         for program in others:
             program.signal(program.launch.stop_signal)  # all drain at the same time
         for program in others:
-            program.stop(DRAIN_SECONDS)
+            program.stop(STOP_SECONDS)
         for storage in self._storage:
             storage.stop()
         self.state.release()

@@ -9,8 +9,7 @@ import click
 
 from forebay_standalone.errors import NoDevelopmentKey
 from forebay_standalone.issuer import KEY_FILE, DevelopmentIssuer, every_scope
-from forebay_standalone.state_folder import StateFolder
-from forebay_standalone.up import STATE_DIR
+from forebay_standalone.state_folder import STATE_DIR, StateFolder
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from forebay_standalone.programs import Sizes
+from forebay_standalone.state_folder import STATE_DIR
 from forebay_standalone.supervision import Supervisor
 from forebay_standalone.system import GRPC_PORT, HTTP_PORT, System, SystemOptions
 
-STATE_DIR = Path(".state")
 PORT = click.IntRange(1, 65_535)
 
 

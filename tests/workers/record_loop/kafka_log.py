@@ -66,7 +66,7 @@ class KafkaLog:
         return GroupConsumer(self.settings, group, topics, self._options)
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
-        offsets = await asyncio.to_thread(self._offsets, group)
+        offsets = await asyncio.to_thread(self.offsets, group)
         return {n: o - self._base[n] for n, o in offsets.items() if o > self._base[n]}
 
     async def until_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
@@ -90,6 +90,14 @@ class KafkaLog:
         for future in self._admin.create_topics(topics).values():
             future.result(PATIENCE)
 
+    def create_topic(self, name: str, partitions: int) -> None:
+        for future in self._admin.create_topics([NewTopic(name, partitions, 1)]).values():
+            future.result(PATIENCE)
+
+    def members(self, group: str) -> int:
+        described = self._admin.describe_consumer_groups([group])
+        return len(_patiently(lambda: _only(described)).members)
+
     def _remember_ends(self) -> None:
         with self._consumer() as consumer:
             for topic in TOPICS:
@@ -109,7 +117,7 @@ class KafkaLog:
         wanted = [ConsumerGroupTopicPartitions(group, begin)]
         _patiently(lambda: _only(self._admin.alter_consumer_group_offsets(wanted)))
 
-    def _offsets(self, group: str) -> dict[TopicPartition, int]:
+    def offsets(self, group: str) -> dict[TopicPartition, int]:
         asked = [ConsumerGroupTopicPartitions(group)]
         answer = _patiently(lambda: _only(self._admin.list_consumer_group_offsets(asked)))
         return {

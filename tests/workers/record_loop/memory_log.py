@@ -175,9 +175,9 @@ class MemoryMember:
         await self._group.join(self)
         while await self.arrived.wait():
             self.arrived.clear()
-            for name in set(self.positions) - self._paused:
+            for name in list(self.positions):
                 batch = self._log.read(name, self.positions[name], BATCH)
-                if batch:
+                if batch and name not in self._paused:
                     self.positions[name] += len(batch)
                     self.listener.received(batch)
                     self.arrived.set()

@@ -30,12 +30,19 @@ class Follower:
     def push(self, record: Received) -> None:
         """Take a record in; never waits."""
         self._bytes += len(record.value or b"")
-        if len(self._queue) >= MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:
+        # One record alone may be larger than the bound: nobody was slow to take it.
+        is_over = self._queue and self._bytes > MAX_QUEUED_BYTES
+        if len(self._queue) >= MAX_QUEUED or is_over:
             self._overrun = True
             self._queue.clear()
         if not self._overrun:
             self._queue.append(record)
         self._arrived.set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next` returns without waiting."""
+        return bool(self._past or self._queue)
 
     async def next(self) -> Received:
         """The next record, once there is one; may be cancelled without a loss.

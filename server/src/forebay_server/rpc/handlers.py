@@ -35,7 +35,7 @@ class MethodWithoutImplementation(Exception):
 
 def service_handlers(
     contract: ServiceDescriptor, service: object, gate: Gate
-) -> grpc.GenericRpcHandler[bytes, bytes]:
+) -> grpc.GenericRpcHandler:
     """The handlers of all methods of a service; MethodWithoutImplementation for a missing one."""
     handlers = {
         served.name: _handler(served, _implementation(service, served), gate)
@@ -44,7 +44,7 @@ def service_handlers(
     return grpc.method_handlers_generic_handler(contract.full_name, handlers)
 
 
-class UnknownMethods(grpc.GenericRpcHandler):  # type: ignore[type-arg] # not at run time
+class UnknownMethods(grpc.GenericRpcHandler):
     """Answers every method that no service has; to be registered last."""
 
     def __init__(self, gate: Gate) -> None:

@@ -13,7 +13,7 @@ from forebay_server.rpc.drain import Drain
 Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 
 
-class Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined] # not in its stubs
+class Health(health.aio.HealthServicer):
     """gRPC's own health service; `end_watches` lets its streams end."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from forebay.query.v1 import (
     AnswerEvent,
@@ -49,8 +50,9 @@ class QueryService:
         """Put a question into the log and follow its answer."""
         submitted = await self._intake.submit(call, request.query)
         reading = Reading(call.caller, submitted.query.name, submitted.time_ms)
-        async for event in self._delivery.events(reading):
-            yield event
+        async with aclosing(self._delivery.events(reading)) as events:
+            async for event in events:
+                yield event
 
     async def stream_answer(
         self, call: Call, request: StreamAnswerRequest
@@ -60,8 +62,9 @@ class QueryService:
         after = self._after(request)
         # Looking it up first tells a query that was never accepted from one that is silent.
         await self._delivery.query(reading)
-        async for event in self._delivery.events(reading, after):
-            yield event
+        async with aclosing(self._delivery.events(reading, after)) as events:
+            async for event in events:
+                yield event
 
     async def get_query(self, call: Call, request: GetQueryRequest) -> Query:
         """Return a query as the log has it now."""

@@ -1,6 +1,7 @@
 """A chunk, and what of it is embedded."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from forebay_workers.models.token_estimate import estimate_tokens
 
@@ -28,8 +29,9 @@ def embedding_text(title: str, chunk: Chunk) -> str:
     HEADER_TOKENS, from the left, since the nearest heading tells the most. The result depends on
     nothing else, so its hash names the vector.
     """
-    names = [" ".join(name.split()) for name in (title, *chunk.heading_path)]
-    names = [name for name, after in zip(names, [*names[1:], ""], strict=True) if name != after]
+    given = (" ".join(name.split()) for name in (title, *chunk.heading_path))
+    names = [name for name in given if name]
+    names = [name for name, _ in groupby(names)]
     line, left = "", HEADER_TOKENS
     for name in reversed(names):
         left -= estimate_tokens(name) + 1

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from forebay_workers.parsing.html_encoding import decoded_html
 from forebay_workers.parsing.parsed_document import ParsedDocument
@@ -38,8 +38,15 @@ def parse_html(content: bytes, limit_bytes: int) -> ParsedDocument:
 
 
 def add_html(source: str, builder: TextBuilder) -> None:
-    """Add the visible text of a document, or of a fragment inside another format."""
-    root = LexborHTMLParser(source).body
+    """Add the visible text of a document, or of a fragment inside another format.
+
+    Raises MemoryError when the document's tree does not fit.
+    """
+    try:
+        root = LexborHTMLParser(source).body
+    except SelectolaxError:
+        # Every text is HTML of some kind, so the parser fails for want of memory alone.
+        raise MemoryError from None
     if root is not None:
         _HtmlReader(builder).read(root)
 

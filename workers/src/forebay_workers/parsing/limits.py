@@ -10,6 +10,6 @@ class ParserLimits:
     """Limits of one child process; the defaults fit documents of up to 4 MiB."""
 
     cpu_seconds: int = 60  # also ends a child whose parent died in the meantime
-    memory_bytes: int = 1024 * _MIB  # of address space: Python and libraries take 150 MiB of it
+    memory_bytes: int = 1024 * _MIB  # of address space; 4 MiB of markup take about 250 MiB
     text_bytes: int = 4 * _MIB  # so that all chunks of a document fit a record of 8 MiB
     documents_per_child: int = 256  # then a new one: what parsers leak stays bounded

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
+import grpc
 import grpc.aio
 
 from forebay.client.calls import Calls, now
@@ -17,6 +19,7 @@ from forebay.errors.v1 import ErrorReason
 from forebay.ingest.v1 import StreamDocumentsRequest, StreamDocumentsResponse
 
 _RECEIPT_SECONDS = 120.0  # longer than 4 MiB take at 300 kbit/s
+_LISTEN_SECONDS = 0.5  # a refusal takes a round trip; only a stream that failed pays this
 _CLOCK = ErrorReason.ERROR_REASON_REQUEST_ID_OUT_OF_WINDOW
 
 
@@ -39,6 +42,7 @@ class DocumentStream:
         self._feed = feed
         self._window = DocumentWindow()
         self._interruption: ForebayError | None = None
+        self._listen_first = False
         self._source_error: Exception | None = None
         self._settled = asyncio.Event()
         self._sent = asyncio.Event()
@@ -61,6 +65,7 @@ class DocumentStream:
                     failure = self._interruption
                 except grpc.aio.AioRpcError as error:
                     failure = failure_of_call(error)
+                    self._listen_first = failure.code is grpc.StatusCode.INTERNAL
                 if failure is None:
                     break
                 renewed = (each.identified for each in self._window.refused)
@@ -104,9 +109,7 @@ class DocumentStream:
     async def _receipt_is_due(self, writer: "asyncio.Task[None]") -> bool:
         while not self._window.has_sent and not writer.done():
             self._sent.clear()
-            sent = asyncio.create_task(self._sent.wait())
-            await asyncio.wait({sent, writer}, return_when=asyncio.FIRST_COMPLETED)
-            sent.cancel()
+            await _either(self._sent, writer)
         return self._window.has_sent
 
     def _settle(self, response: StreamDocumentsResponse, retries: Retries) -> IngestOutcome | None:
@@ -131,6 +134,8 @@ class DocumentStream:
         self, call: "grpc.aio.StreamStreamCall[StreamDocumentsRequest, StreamDocumentsResponse]"
     ) -> None:
         try:
+            if self._listen_first:
+                await _ended(call)
             while await self._has_next():
                 request = self._window.send()
                 self._sent.set()
@@ -145,12 +150,7 @@ class DocumentStream:
             if self._interruption is not None or self._source_error is not None:
                 return False
             self._settled.clear()
-            settled = asyncio.create_task(self._settled.wait())
-            waits: set[asyncio.Task[object]] = {settled}
-            if self._window.has_room:
-                waits.add(self._feed.upcoming())
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            settled.cancel()
+            await _either(self._settled, self._feed.upcoming() if self._window.has_room else None)
             if self._window.has_room and self._feed.upcoming().done() and not self._take():
                 return False
         return self._interruption is None
@@ -168,3 +168,26 @@ class DocumentStream:
         size = request.ByteSize()
         self._window.take(Pending(source, request, identified, size))
         return True
+
+
+async def _either(event: asyncio.Event, task: "asyncio.Task[Any] | None") -> None:
+    """Waits until the event is set or the task is done."""
+    woken = asyncio.create_task(event.wait())
+    try:
+        waits = {woken} if task is None else {woken, task}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        woken.cancel()
+
+
+async def _ended(call: grpc.aio.Call) -> None:
+    """Waits a moment for the call's end.
+
+    A write into a stream that the server ended replaces the server's status by INTERNAL
+    (grpc/grpc issue 36066), so the stream that follows such an end listens before it writes.
+    """
+    code = asyncio.create_task(call.code())
+    try:
+        await asyncio.wait({code}, timeout=_LISTEN_SECONDS)
+    finally:
+        code.cancel()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from forebay.client.command.ask import ask
+from forebay.client.command.ask import INTERRUPTED, ask
 from forebay.client.command.caller import caller
 from forebay.client.command.connection import Connection
 from forebay.client.command.documents import documents
@@ -15,7 +15,6 @@ from forebay.client.command.terminal import one_line
 from forebay.client.errors import ForebayError
 
 ENTRY_POINTS = "forebay.commands"
-INTERRUPTED = 130  # what a shell reports for SIGINT: 128 + 2
 _DEFAULT_SERVER = "127.0.0.1:50051"
 
 

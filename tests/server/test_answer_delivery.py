@@ -1,0 +1,266 @@
+"""What a caller sees of an answer: its own, in order, however late, and while it may."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.rpc.code_pb2 import Code
+
+from forebay.policy.v1 import Visibility
+from forebay.query.v1 import AnswerEvent, Passage, Query
+from forebay.records.v1 import AnswerRecord, QueryRecord
+from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
+from forebay_kafka.identity import GenerationLimits
+from forebay_kafka.records import Received, RecordReader, record_type
+from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
+from forebay_server.answers.delivery import AnswerDelivery, Reading
+from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderTooSlow
+from forebay_server.answers.follower import MAX_QUEUED, Follower
+from forebay_server.answers.reader import AnswerReader
+from forebay_server.errors import ClearanceTooLow, TokenExpired
+from forebay_server.governance.caller import Caller, TierLimits
+from forebay_server.seals.cursors import Cursors
+from forebay_server.seals.secrets import SealSecrets
+
+from .keys import private_jwk, public_jwk
+
+NAME = "queries/abc"
+ASKED_AT = 1_700_000_000.0
+DEADLINE = ASKED_AT + 60
+KEY = Ed25519PrivateKey.generate()
+SIGNER = EnvelopeSigner(json.dumps(private_jwk(KEY, "e1")))
+RECORDS = RecordReader(EnvelopeVerifier(json.dumps({"keys": [public_jwk(KEY, "e1")]})))
+CURSORS = Cursors(SealSecrets(b"s" * 32))
+CALLER = Caller(
+    issuer="https://id.example",
+    tenant="acme",
+    subject="ada",
+    tier="standard",
+    clearance=Visibility.VISIBILITY_INTERNAL,
+    groups=(),
+    scopes=frozenset(),
+    limits=TierLimits(10, GenerationLimits("", 100, 1_000)),
+    expire_time=ASKED_AT + 100_000,
+    policy_version="1",
+)
+
+
+def event(attempt: str = "", sequence: int = 0, **kind: Any) -> AnswerEvent:
+    made = AnswerEvent(query=NAME, attempt=attempt, sequence=sequence, **kind)
+    made.time.FromSeconds(int(ASKED_AT))
+    return made
+
+
+def accepted() -> AnswerEvent:
+    made = event(accepted=AnswerEvent.Accepted(text="How deep?"))
+    made.accepted.expire_time.FromSeconds(int(DEADLINE))
+    return made
+
+
+def passages(visibility: Visibility.ValueType) -> AnswerEvent:
+    found = [Passage(text="Deep.", visibility=visibility)]
+    return event("a", 2, retrieved=AnswerEvent.Retrieved(passages=found))
+
+
+OPENED = event("a", 1, restarted=AnswerEvent.Restarted())
+FOUND = passages(Visibility.VISIBILITY_INTERNAL)
+DELTA = event("a", 3, delta=AnswerEvent.Delta(text="Deep."))
+COMPLETED = event("a", 4, completed=AnswerEvent.Completed(answer="Deep."))
+WHOLE = [accepted(), OPENED, FOUND, DELTA, COMPLETED]
+
+
+def logged(events: Iterable[AnswerEvent], caller: Caller = CALLER) -> list[Received]:
+    """Records as the log would hold them, at offsets from 100 on."""
+    cause = QueryRecord(name=NAME).SerializeToString()
+    token = SIGNER.seal(caller.identity(), record_type(QueryRecord), cause, Statement(NAME))
+    headers = (
+        (RECORD_TYPE_HEADER, record_type(AnswerRecord).encode()),
+        (IDENTITY_HEADER, token),
+    )
+    topic = topic_of(AnswerRecord).name
+    return [
+        Received(
+            topic, 0, offset, int(ASKED_AT * 1000), NAME.encode(),
+            AnswerRecord(event=each).SerializeToString(), headers,
+        )
+        for offset, each in enumerate(events, start=100)
+    ]  # fmt: skip
+
+
+class WrittenLog:
+    """An AnswerReader whose log is a list; what is pushed comes after it."""
+
+    def __init__(self, records: Sequence[Received] = ()) -> None:
+        self.records = list(records)
+        self.follower = Follower()
+
+    @asynccontextmanager
+    async def following(self, name: str, time_ms: int) -> AsyncIterator[Follower]:
+        assert (name, time_ms) == (NAME, int(ASKED_AT * 1000))
+        self.follower.begin_with(self.records)
+        yield self.follower
+
+    async def snapshot(self, name: str, time_ms: int, *, up_to: int = 0) -> Sequence[Received]:
+        assert (name, time_ms) == (NAME, int(ASKED_AT * 1000))
+        return self.records
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: float = ASKED_AT) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+READING = Reading(CALLER, NAME, int(ASKED_AT * 1000))
+
+
+def delivery(log: WrittenLog, clock: Hands | None = None) -> AnswerDelivery:
+    return AnswerDelivery(cast("AnswerReader", log), RECORDS, CURSORS, clock or Hands())
+
+
+async def kinds(log: WrittenLog, *, after: int = -1, clock: Hands | None = None) -> list[str]:
+    events = delivery(log, clock).events(READING, after)
+    return [str(each.WhichOneof("event")) async for each in events]
+
+
+async def test_a_whole_answer_is_delivered_once_and_ends() -> None:
+    shown = ["accepted", "retrieved", "delta", "completed"]
+    assert await kinds(WrittenLog(logged(WHOLE))) == shown
+
+
+async def test_every_cursor_leads_to_exactly_what_came_behind_it() -> None:
+    log = logged(WHOLE)
+    events = [each async for each in delivery(WrittenLog(log)).events(READING)]
+    for index, each in enumerate(events):
+        after = CURSORS.offset(NAME, each.cursor)
+        rest = [other async for other in delivery(WrittenLog(log)).events(READING, after)]
+        assert rest == events[index + 1 :]
+
+
+@pytest.mark.parametrize("late", [59.0, 66.0, 3_600.0, 80_000.0])
+async def test_a_finished_answer_is_delivered_however_late_its_reader_comes(late: float) -> None:
+    log, clock = WrittenLog(logged(WHOLE)), Hands(ASKED_AT + late)
+    assert (await kinds(log, clock=clock))[-1] == "completed"
+
+
+async def test_a_query_past_its_deadline_without_an_end_ends_for_its_reader() -> None:
+    log, clock = WrittenLog(logged(WHOLE[:-1])), Hands(DEADLINE + 6)
+    seen = []
+    with pytest.raises(QueryExpired):
+        async for each in delivery(log, clock).events(READING):
+            seen.append(each.WhichOneof("event"))  # noqa: PERF401 the stream fails in the end
+    assert seen == ["accepted", "retrieved", "delta"]
+
+
+async def test_a_live_reader_waits_for_the_worker_that_writes_the_failure() -> None:
+    log, clock = WrittenLog(logged(WHOLE[:1])), Hands(DEADLINE + 4.9)
+    events = delivery(log, clock).events(READING)
+    assert (await anext(events)).HasField("accepted")
+    log.follower.push(logged([event(failed=AnswerEvent.Failed())])[0])
+    assert (await anext(events)).HasField("failed")
+
+
+async def test_events_of_the_past_and_of_now_join_without_a_seam() -> None:
+    past, live = logged(WHOLE)[:3], logged(WHOLE)[3:]
+    log = WrittenLog(past)
+    events = delivery(log).events(READING)
+    for each in live:
+        log.follower.push(each)
+    shown = [str(each.WhichOneof("event")) async for each in events]
+    assert shown == ["accepted", "retrieved", "delta", "completed"]
+
+
+async def test_an_answer_ends_for_a_caller_whose_token_has_ended() -> None:
+    log, clock = WrittenLog(logged(WHOLE)), Hands()
+    events = delivery(log, clock).events(READING)
+    await anext(events)
+    clock.now = CALLER.expire_time
+    with pytest.raises(TokenExpired):
+        await anext(events)
+
+
+async def test_a_passage_above_todays_clearance_is_not_delivered() -> None:
+    hidden = [accepted(), OPENED, passages(Visibility.VISIBILITY_CONFIDENTIAL), DELTA, COMPLETED]
+    log = WrittenLog(logged(hidden))
+    with pytest.raises(ClearanceTooLow):
+        await kinds(log)
+    with pytest.raises(ClearanceTooLow):
+        await kinds(log, after=103)
+    with pytest.raises(ClearanceTooLow):
+        await delivery(log).query(READING)
+
+
+@pytest.mark.parametrize("field", ["issuer", "tenant", "subject"])
+async def test_records_that_somebody_else_caused_are_passed_over(field: str) -> None:
+    evil = replace(CALLER, **{field: "evil"})
+    cancel = event(cancelled=AnswerEvent.Cancelled())
+    log = WrittenLog([*logged([cancel], evil), *logged(WHOLE)])
+    assert (await kinds(log))[-1] == "completed"
+
+
+async def test_poison_between_the_records_is_passed_over() -> None:
+    records = logged(WHOLE)
+    poison = [replace(records[3], headers=()), replace(records[3], value=b"\xff")]
+    log = WrittenLog([records[0], *poison, *records[1:]])
+    assert (await kinds(log))[-1] == "completed"
+
+
+async def test_a_reader_that_takes_nothing_is_told_so_and_can_resume() -> None:
+    log = WrittenLog(logged([accepted()]))
+    events = delivery(log).events(READING)
+    cursor = (await anext(events)).cursor
+    for each in logged([DELTA]) * (MAX_QUEUED + 1):
+        log.follower.push(each)
+    with pytest.raises(ReaderTooSlow):
+        await anext(events)
+    after = CURSORS.offset(NAME, cursor)
+    assert (await kinds(WrittenLog(logged(WHOLE)), after=after))[0] == "retrieved"
+
+
+async def test_a_silent_answer_says_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forebay_server.answers.delivery.HEARTBEAT_SECONDS", 0.01)
+    events = delivery(WrittenLog(logged([accepted()]))).events(READING)
+    await anext(events)
+    beat = await anext(events)
+    assert beat.HasField("heartbeat")
+    assert (beat.cursor, beat.query) == ("", NAME)
+
+
+async def test_a_reader_that_leaves_between_two_events_loses_none() -> None:
+    log = WrittenLog()
+    waiting = asyncio.ensure_future(log.follower.next())
+    await asyncio.sleep(0)
+    [record] = logged([accepted()])
+    log.follower.push(record)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await log.follower.next() == record
+
+
+async def test_nothing_in_the_log_is_no_query() -> None:
+    with pytest.raises(QueryNotFound):
+        await delivery(WrittenLog()).query(READING)
+
+
+async def test_a_query_past_its_deadline_is_failed_and_has_another_etag() -> None:
+    log = WrittenLog(logged(WHOLE[:-1]))
+    before = await delivery(log, Hands(DEADLINE + 4)).query(READING)
+    after = await delivery(log, Hands(DEADLINE + 6)).query(READING)
+    assert before.state == Query.STATE_GENERATING
+    assert (after.state, after.error.code) == (Query.STATE_FAILED, Code.DEADLINE_EXCEEDED)
+    assert before.etag != after.etag
+
+
+async def test_a_query_whose_acceptance_is_still_on_its_way_is_not_failed() -> None:
+    query = await delivery(WrittenLog(logged([OPENED, FOUND]))).query(READING)
+    assert query.state == Query.STATE_GENERATING
