@@ -1,5 +1,6 @@
 """The whole system on real parts, with a model server that counts what it is asked."""
 
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -43,9 +44,16 @@ def models(model_server: ModelServer) -> Iterator[ModelServer]:
 
 
 @pytest.fixture(scope="session")
-def system(model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("system")
-    (folder / "policy.yaml").write_text(POLICY)
+def system_folder() -> Iterator[Path]:
+    # Not in pytest's own folder: it is closed to the account that Postgres runs as.
+    with tempfile.TemporaryDirectory(prefix="forebay-system-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def system(model_server: ModelServer, system_folder: Path) -> Iterator[System]:
+    (system_folder / "policy.yaml").write_text(POLICY)
     grpc_port = free_port()
     options = SystemOptions(
         grpc_port,
@@ -53,7 +61,7 @@ def system(model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) 
         env=openai_models(model_server.base_url),
         start_seconds=START_SECONDS,
     )
-    with System(folder, options) as running:
+    with System(system_folder, options) as running:
         yield running
 
 

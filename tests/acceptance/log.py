@@ -1,9 +1,13 @@
 """What the log holds: how far each topic goes, and what was given up since."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import confluent_kafka
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from google.protobuf.message import Message
 
 from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import DeadLetter
@@ -21,6 +25,7 @@ class LogProbe:
     """Looks at the log without a group of its own."""
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self._admin = AdminClient({**settings.client_options()})
         self._consumer = confluent_kafka.Consumer(
             {**settings.client_options(), "group.id": "probe", "enable.auto.commit": False}
         )
@@ -28,7 +33,7 @@ class LogProbe:
 
     def ends(self) -> Ends:
         """The end of every partition of every topic."""
-        return {end: at for spec in TOPICS for end, at in self._ends_of(spec.name).items()}
+        return self._ends_of(*(spec.name for spec in TOPICS))
 
     def letter_of(self, name: str) -> DeadLetter:
         """The first dead letter about a resource since the last one that was asked for."""
@@ -39,6 +44,20 @@ class LogProbe:
             letter = DeadLetter.FromString(message.value() or b"")
             if name.encode() in letter.key:
                 return letter
+
+    def wait_caught_up(self, group: str, record: type[Message]) -> None:
+        """Return once a group has done everything that its topic holds now."""
+        due = self._ends_of(topic_of(record).name)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while any(self._done(group, due)[place] < end for place, end in due.items()):
+            assert time.monotonic() < deadline, f"{group} does not catch up"
+
+    def _done(self, group: str, places: Ends) -> Ends:
+        wanted = [confluent_kafka.TopicPartition(*place) for place in places]
+        asked = ConsumerGroupTopicPartitions(group, wanted)
+        [answer] = self._admin.list_consumer_group_offsets([asked]).values()
+        found = answer.result(WAIT_SECONDS).topic_partitions or []
+        return {(place.topic, place.partition): max(0, place.offset) for place in found}
 
     def close(self) -> None:
         self._consumer.close()
@@ -51,13 +70,17 @@ class LogProbe:
             ]
         )
 
-    def _ends_of(self, topic: str) -> Ends:
-        partitions = self._consumer.list_topics(topic, WAIT_SECONDS).topics[topic].partitions
+    def _ends_of(self, *topics: str) -> Ends:
+        known = self._admin.list_topics(timeout=WAIT_SECONDS).topics
+        # One call for all: asked one by one, hundreds of partitions take a minute.
+        wanted = {
+            confluent_kafka.TopicPartition(topic, partition): OffsetSpec.latest()
+            for topic in topics
+            for partition in known[topic].partitions
+        }
         return {
-            (topic, partition): self._consumer.get_watermark_offsets(
-                confluent_kafka.TopicPartition(topic, partition), WAIT_SECONDS
-            )[1]
-            for partition in partitions
+            (place.topic, place.partition): answer.result(WAIT_SECONDS).offset
+            for place, answer in self._admin.list_offsets(wanted).items()
         }
 
 

@@ -27,6 +27,7 @@ from forebay.ingest.v1 import (
 )
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import SubmitQueryRequest
+from forebay.records.v1 import DocumentUpdate
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.system import System
 
@@ -65,9 +66,9 @@ async def failure_of(client: AsyncClient, document_id: str, **fields: Any) -> Do
     return failed.value
 
 
-def swollen_html() -> str:
-    """A little over 4 MiB of text out of less markup: each list item brings a bullet of its own."""
-    return "<ol>" + "<li>a" * (LIMIT_BYTES // 5) + "</ol>"
+def swollen_text() -> str:
+    """Half the limit as it comes, over it once each control character is a U+FFFD of 3 bytes."""
+    return "a" + "\x01" * (LIMIT_BYTES // 2)
 
 
 FAILING: dict[str, tuple[dict[str, Any], str]] = {
@@ -84,7 +85,7 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no UTF-8": ({"raw": b"\xff\xfe\x00w", "mime_type": "text/plain"}, "DOCUMENT_UNPARSEABLE"),
     "too much text": (
-        {"text": swollen_html(), "mime_type": "text/html"},
+        {"text": swollen_text()},
         "DOCUMENT_TEXT_TOO_LARGE",
     ),
 }
@@ -315,16 +316,18 @@ async def test_a_free_caller_neither_writes_nor_sees_what_is_internal(
 
 
 async def test_a_free_caller_cannot_replace_or_delete_what_it_may_not_see(
-    connect: Connect, models: ModelServer
+    connect: Connect, models: ModelServer, probe: LogProbe
 ) -> None:
     author, free = connect(), connect("free")
     hidden = await put(author, "gate", text="The gate code is 4711.", visibility="internal")
     receipt = await free.ingest("plant", "gate", text="The gate is mine.", visibility="public")
     await free.delete_document(hidden.name)
-    # What stands behind both in the same lane comes last.
-    later = await put(author, "gate", text="The gate code is 4712.", visibility="internal")
-    assert await texts_for(author, "the gate") == ["The gate code is 4712."]
-    assert receipt.etag < later.etag
+    await asyncio.to_thread(probe.wait_caught_up, "forebay.cataloguing", DocumentUpdate)
+    with pytest.raises(DocumentFailed) as failed:
+        await author.wait_indexed(receipt.name, receipt.etag)
+    assert failed.value.reason == ErrorReason.ERROR_REASON_CLEARANCE_TOO_LOW
+    assert (await author.get_document(hidden.name)).etag == hidden.etag
+    assert await texts_for(author, "the gate") == ["The gate code is 4711."]
 
 
 async def test_a_refusing_model_fails_its_document_and_not_the_next(

@@ -8,6 +8,11 @@ from google.protobuf.json_format import ParseDict
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import ErrorInfo
 
+from forebay_kafka.errors import KafkaError
+from forebay_kafka.failure import reason_word
+from forebay_server.answers import errors as answers_errors
+from forebay_server.errors import EdgeError
+
 PREFIX = "ERROR_REASON_"
 ENUM_TYPE, ENUM_VALUE = 5, 2  # field numbers in FileDescriptorProto and EnumDescriptorProto
 
@@ -57,13 +62,8 @@ def test_an_errors_metadata_keys_are_in_the_form_of_the_aip(comments: dict[str, 
 def test_the_codes_that_errors_are_raised_with_are_those_of_the_contract(
     comments: dict[str, str],
 ) -> None:
-    from forebay_kafka.errors import KafkaError
-    from forebay_kafka.failure import reason_word
-    from forebay_server.answers import errors as _answers
-    from forebay_server.errors import EdgeError
-
-    assert _answers
-    waiting: list[type[KafkaError] | type[EdgeError]] = [KafkaError, EdgeError]
+    assert answers_errors.QueryNotFound in EdgeError.__subclasses__()
+    waiting: list[type[KafkaError | EdgeError]] = [KafkaError, EdgeError]
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -74,7 +75,5 @@ def test_a_wheel_imports_outside_the_workspace(elsewhere: Path, distribution: st
 
 
 def test_no_two_wheels_bring_the_same_file(wheels: list[Path]) -> None:
-    from zipfile import ZipFile
-
     names = [name for wheel in wheels for name in ZipFile(wheel).namelist()]
     assert len(set(names)) == len(names)

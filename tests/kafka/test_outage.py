@@ -35,7 +35,7 @@ def own(
 @pytest.fixture
 def stopped(own: tuple[KafkaBroker, KafkaSettings]) -> Iterator[KafkaBroker]:
     broker = own[0]
-    broker.stop()
+    broker.kill()
     yield broker
     broker.start()
     broker.wait_ready()
@@ -119,7 +119,7 @@ async def test_leaving_ends_every_call_that_is_under_way(
     stopped.wait_ready()
     async with Publisher(own[1]) as publisher:
         await publish(publisher, query)
-        stopped.stop()
+        stopped.kill()
         calls = [asyncio.create_task(publish(publisher, query)) for _ in range(20)]
         await asyncio.sleep(0)
     async with asyncio.timeout(1):
@@ -161,7 +161,7 @@ async def test_a_tail_goes_on_where_it_was_once_the_log_is_back(
         partition = partition_for(query, 4)
         tail.follow(partition, await tail.end_offset(partition))
         landed = [await publish(publisher, query)]
-        broker.stop()
+        broker.kill()
         broker.start()
         landed.append(await publish(publisher, query))
         async with asyncio.timeout(30), arrived:

@@ -1,7 +1,7 @@
 """What is published is in the log: whole, in order, and with its envelope."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from google.protobuf.message import Message
@@ -42,7 +42,7 @@ EXAMPLES: dict[type[Message], Message] = {
     AnswerRecord: AnswerRecord(event=AnswerEvent(query="q")),
     DeadLetter: DeadLetter(topic="t", value=b"\x00"),
 }
-Log = Callable[[type[Message], Position, str], "asyncio.Future[Received]"]
+Log = Callable[[type[Message], Position, str], Awaitable[Received]]
 
 
 def delta(query: str, sequence: int) -> AnswerRecord:
@@ -51,7 +51,7 @@ def delta(query: str, sequence: int) -> AnswerRecord:
 
 
 @pytest.fixture
-async def log(settings: KafkaSettings) -> AsyncIterator[Callable[..., object]]:
+def log(settings: KafkaSettings) -> Log:
     """Reads the one record at a position."""
 
     async def at(record: type[Message], position: Position, key: str) -> Received:
@@ -61,7 +61,7 @@ async def log(settings: KafkaSettings) -> AsyncIterator[Callable[..., object]]:
             )
             return found
 
-    yield at
+    return at
 
 
 @pytest.mark.parametrize("record", EXAMPLES)

@@ -86,6 +86,10 @@ async def test_partitions_come_and_go_without_touching_one_another(
         await taken.reach(1, both[19])
         await taken.reach(2, both[-1])
         tail.unfollow(1)
+        # Commands are obeyed in their order: once 3 is followed, 1 no longer is.
+        tail.follow(3, starts[3])
+        third = await fill(publisher, 3, 1)
+        await taken.reach(3, third[-1])
         unseen = await fill(publisher, 1, 20)
         seen = await fill(publisher, 2, 20)
         await taken.reach(2, seen[-1])
@@ -94,7 +98,7 @@ async def test_partitions_come_and_go_without_touching_one_another(
         await taken.reach(1, unseen[-1])
     assert taken.offsets[1] == [*first, *both[:20], *unseen]
     assert taken.offsets[2] == [*both[20:], *seen]
-    assert not taken.offsets[3]
+    assert taken.offsets[3] == third
 
 
 async def test_following_twice_or_leaving_what_was_never_followed_stops_nothing(

@@ -98,8 +98,20 @@ def test_no_letter_of_a_name_may_be_changed() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "queries/", "queries", NAME.upper(), NAME + "0", NAME[:-1], NAME + "\n", NAME + "="]
-    + ["queries/" + "ß" * 61, "queries/\x00", NAME.removeprefix("queries/"), "queries/" + "z" * 61],
+    [
+        "",
+        "queries",
+        "queries/",
+        NAME.upper(),
+        NAME + "0",
+        NAME[:-1],
+        NAME + "\n",
+        NAME + "=",
+        NAME.removeprefix("queries/"),
+        "queries/" + "ß" * 61,
+        "queries/" + "z" * 61,
+        "queries/\x00",
+    ],
 )
 def test_what_was_never_a_name_opens_to_nothing(name: str) -> None:
     assert NAMES.opened(ASKER, name) is None

@@ -1,5 +1,4 @@
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -132,6 +131,6 @@ def test_root_s_private_folders_stay_private(folder: Path) -> None:
         server.stop()
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
     finally:
-        server.kill()
-        name = (private / "postgres" / "data-name").read_text()
-        shutil.rmtree(SYSTEM_FOLDER / f"data-{name}")
+        server.erase()
+    name = (private / "postgres" / "data-name").read_text()
+    assert not (SYSTEM_FOLDER / f"data-{name}").exists()

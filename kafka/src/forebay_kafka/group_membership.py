@@ -21,7 +21,10 @@ class GroupListener(Protocol):
     """What happens to a member of a group; everything is called in the event loop."""
 
     def assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        """Partitions came, before any of their records; none at all is said too."""
+        """Partitions came, before any of their records.
+
+        With the classic protocol, an assignment of none is announced too.
+        """
 
     def received(self, records: Sequence[Received]) -> None:
         """Records came, of each partition in the order of the log."""

@@ -89,6 +89,11 @@ class PostgresData:
                 left = processes_in(self.path)
         (self.path / "postmaster.pid").unlink(missing_ok=True)
 
+    def erase(self) -> None:
+        """Remove the data; nothing may serve them."""
+        path = self.path
+        shutil.rmtree(path if path.parent == self.folder else path.parent)
+
     def _initialise(self, fresh: Path) -> None:
         secret = fresh.with_name("initial-password")
         write_whole(secret, admin_password(self.folder), PRIVATE)

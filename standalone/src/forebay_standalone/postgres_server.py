@@ -115,6 +115,12 @@ class PostgresServer:
             self._signal_all(signal.SIGKILL)
             self._child.kill()
 
+    def erase(self) -> None:
+        """End it at once and remove its data for good, wherever they lie."""
+        self.kill()
+        if self._data:
+            self._data.erase()
+
     def suspend(self) -> None:
         """Freeze all its processes: connections stay open and nothing is answered."""
         self._signal_all(signal.SIGSTOP)

@@ -111,19 +111,26 @@ async def test_a_committed_offset_is_where_the_next_member_begins(
 async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(
     group: Group, kafka_log: KafkaLog, mint: Mint
 ) -> None:
+    async def obeyed(marker: int) -> None:
+        """A commit passes through the same queue, and a poll is between two of them."""
+        member.commit({group.partition: marker})
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(kafka_log.offsets, group.name) != {
+                group.partition: marker
+            }:
+                pass
+
     member, recorder = await group.join()
     member.pause([group.partition, TopicPartition("nobody's", 3)])
+    await obeyed(0)
     await kafka_log.append(group.topic, 0, [mint.query("a-0")])
-    # A commit passes through the same queue and a later poll: the pause is in force behind it.
-    member.commit({group.partition: 0})
-    async with asyncio.timeout(30):
-        while await asyncio.to_thread(kafka_log.offsets, group.name) != {group.partition: 0}:
-            pass
+    await obeyed(1)
     assert recorder.records == []
     member.resume([group.partition])
     await recorder.until(lambda: len(recorder.records) == 1)
 
 
+@pytest.mark.parametrize("group", ["classic"], indirect=True)
 async def test_a_member_without_partitions_leaves_its_group_at_once(
     group: Group, kafka_log: KafkaLog
 ) -> None:
@@ -134,16 +141,25 @@ async def test_a_member_without_partitions_leaves_its_group_at_once(
     assert await asyncio.to_thread(kafka_log.members, group.name) == 1
 
 
+@pytest.mark.parametrize("group", ["classic"], indirect=True)
 async def test_a_pause_ends_with_the_assignment_that_it_was_for(
     group: Group, kafka_log: KafkaLog, mint: Mint
 ) -> None:
+    group.topic = f"forebay.test-{uuid4()}"
+    await asyncio.to_thread(kafka_log.create_topic, group.topic, 2)
+    both = {TopicPartition(group.topic, 0), TopicPartition(group.topic, 1)}
     first, recorder = await group.join()
-    first.pause([group.partition])
-    await first.close()
-    _, second = await group.join()
-    await kafka_log.append(group.topic, 0, [mint.query("a-0")])
-    await second.until(lambda: len(second.records) == 1)
-    assert recorder.records == []
+    await recorder.until(lambda: recorder.held == both)
+    first.pause(both)
+    second, other = await group.join()
+    await other.until(lambda: len(other.held) == 1)
+    (moved,) = other.held
+    await second.close()
+    await recorder.until(lambda: recorder.held == both)
+    for partition in (0, 1):
+        await kafka_log.append(group.topic, partition, [mint.query("a-0")])
+    await recorder.until(lambda: recorder.records != [])
+    assert [record.partition for record in recorder.records] == [moved.partition]
 
 
 async def test_a_broker_that_does_not_answer_holds_up_the_leaving_for_seconds_only(

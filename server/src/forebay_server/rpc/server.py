@@ -21,6 +21,8 @@ from forebay_server.rpc.health import Health
 # A document of 4 MiB must be refused by our own rule, which names the limit, and not by gRPC's,
 # which ends the call with RESOURCE_EXHAUSTED: four times the content leaves room for mistakes.
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
+# Likewise a token of more than 8 KiB, at which gRPC's own soft limit stands.
+MAX_METADATA_BYTES = 16 * 1024
 CUT_SECONDS = 1.0  # enough for the last statuses to reach their clients
 
 
@@ -35,6 +37,8 @@ class RpcServer:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+                ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
                 ("grpc.so_reuseport", int(share_port)),
             ]
         )

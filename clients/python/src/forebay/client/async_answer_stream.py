@@ -91,10 +91,15 @@ class AsyncAnswerStream(AsyncIterator[AnswerEvent]):
         retries = self._calls.retries(self._timeout)
         identified = self._identify()
         while not self._fold.ended:
+            silent = True
             try:
                 async with aclosing(self._one_stream(retries)) as events:
                     async for event in events:
+                        silent = False
                         yield event
+                if silent and self._position.cursor:
+                    # Nothing lies behind the cursor: it was that of the terminal event.
+                    return
                 failure: ForebayError = Unavailable("the stream ended before the answer did")
             except grpc.aio.AioRpcError as error:
                 failure = failure_of_call(error)
