@@ -1,7 +1,7 @@
 """Documents from the first byte to the answer, and out of it again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -261,24 +261,23 @@ async def test_vectors_that_come_after_the_deletion_bring_nothing_back(
     models.forget_calls()
     models.behave(embedding_seconds=3, kinds=["embeddings"])
     receipt = await client.ingest("plant", "weir", text=f"The weir {uuid4().hex}.")
-    await embedding_runs(models)
+    await until(lambda: bool(models.calls()["embeddings"]))
     await client.delete_document(receipt.name)
     await gone(client, receipt.name)
     assert models.calls()["running"] == 1  # the vectors are still on their way
     models.behave()
-    async with asyncio.timeout(WAIT_SECONDS):
-        while models.calls()["running"]:
-            await asyncio.sleep(0)
+    await until(lambda: not models.calls()["running"])
     # What stands behind it in the same lane comes last.
     fence = await client.ingest("plant", "weir", text="The fence.")
     await client.wait_indexed(fence.name, fence.etag)
     assert await texts_for(client, "the weir") == ["The fence."]
 
 
-async def embedding_runs(models: ModelServer) -> None:
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once the model server says so; it has no events of its own."""
     async with asyncio.timeout(WAIT_SECONDS):
-        while not models.calls()["embeddings"]:
-            await asyncio.sleep(0)
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 async def test_a_collection_is_listed_by_name_over_its_pages(

@@ -82,8 +82,9 @@ ACCEPTED: dict[str, Callable[[], Message]] = {
 
 REFUSED: dict[str, tuple[Callable[[], Message], str]] = {
     "no question": (lambda: submit(text=""), "text"),
-    "white space": (lambda: submit(text=" \t\r\n\f"), "text"),
+    "white space": (lambda: submit(text=" \t\r\n\f\v"), "text"),
     "white space of Unicode": (lambda: submit(text="\u00a0\u2003\u3000\u2028"), "text"),
+    "nothing visible": (lambda: submit(text="\u200b\u0085"), "text"),
     "a question of 100 kB": (lambda: submit(text="a" * 100_000), "text"),
     "one byte too many": (lambda: submit(text="a" * 16_385), "text"),
     "too many bytes in few characters": (lambda: submit(text="深" * 5_462), "text"),

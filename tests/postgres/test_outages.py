@@ -159,3 +159,30 @@ async def test_a_refused_statement_quotes_no_content(
 async def test_a_pool_without_an_address_says_which_setting_is_missing() -> None:
     with pytest.raises(StorageMisconfigured, match="FOREBAY_POSTGRES_WRITE_DSN"):
         await open_write_pool(PostgresSettings())
+
+
+async def test_who_waits_for_a_busy_pool_is_served_however_long_it_takes(
+    own_pool: Pool,
+) -> None:
+    """Twice the time in which a connection must be had, with four callers a connection."""
+    await until_it_answers(own_pool)
+
+    async def busy() -> None:
+        async with own_pool.transaction() as connection:
+            await connection.execute("SELECT pg_sleep(1)")
+
+    await asyncio.gather(*(busy() for _ in range(4 * PostgresSettings().retrieve_pool_size)))
+
+
+async def test_an_outage_is_told_to_all_who_wait_at_once(
+    own_pool: Pool, own_server: PostgresServer
+) -> None:
+    await until_it_answers(own_pool)
+    own_server.kill()
+    started = time.monotonic()
+    outcomes = await asyncio.gather(
+        *(CatalogueReader(own_pool).get(ME, DOCUMENT) for _ in range(200)),
+        return_exceptions=True,
+    )
+    assert time.monotonic() - started < LIMIT_SECONDS
+    assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable}

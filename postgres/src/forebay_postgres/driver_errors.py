@@ -9,6 +9,8 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from forebay_postgres.errors import DatabaseUnavailable, StatementTimedOut, StorageDefect
 
+UNAVAILABLE = "The database is unavailable."
+
 logger = logging.getLogger(__name__)
 
 _TIMEOUTS = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
@@ -37,7 +39,7 @@ def driver_errors() -> Iterator[None]:
         raise StatementTimedOut("The database did not answer in time.") from None
     except _OUTAGES as error:
         logger.warning("The database is unavailable: %s: %s", type(error).__name__, error)
-        raise DatabaseUnavailable("The database is unavailable.") from None
+        raise DatabaseUnavailable(UNAVAILABLE) from None
     except psycopg.Error as error:
         logger.error(  # noqa: TRY400 (a traceback would print the driver's text)
             "The database refused a statement: %s, SQLSTATE %s, table %s, constraint %s",

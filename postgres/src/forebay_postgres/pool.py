@@ -1,5 +1,8 @@
 """Connection pools of the two roles that serve: they come up without Postgres and find it later."""
 
+import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -11,8 +14,12 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
 
-from forebay_postgres.driver_errors import driver_errors
-from forebay_postgres.errors import StorageMisconfigured
+from forebay_postgres.driver_errors import UNAVAILABLE, driver_errors
+from forebay_postgres.errors import (
+    DatabaseUnavailable,
+    StatementTimedOut,
+    StorageMisconfigured,
+)
 from forebay_postgres.hang_up import hang_up_after
 from forebay_postgres.settings import PostgresSettings
 
@@ -28,13 +35,18 @@ _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped worker gives its row locks back
 
 
 class Pool:
-    """Connections of one role. Transactions raise DatabaseUnavailable in bounded time."""
+    """Connections of one role. Transactions raise DatabaseUnavailable in bounded time.
+
+    That is said of Postgres alone: who waits because others are being served, waits.
+    """
 
     def __init__(
         self, connections: AsyncConnectionPool[Connection], statement_seconds: float
     ) -> None:
         self._connections = connections
         self._limit_seconds = statement_seconds + _GRACE_SECONDS
+        self._turns = asyncio.Semaphore(connections.max_size)
+        self._outage = -math.inf
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -42,11 +54,27 @@ class Pool:
 
         The block as a whole has one statement timeout and a little.
         """
-        with driver_errors():
-            async with self._connections.connection() as connection:
-                with hang_up_after(connection, self._limit_seconds):
-                    async with connection.transaction():
-                        yield connection
+        async with self._turn():
+            with driver_errors():
+                async with self._connections.connection() as connection:
+                    with hang_up_after(connection, self._limit_seconds):
+                        async with connection.transaction():
+                            yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        came = time.monotonic()
+        async with self._turns:
+            if self._outage > came:
+                # In an outage everybody in turn would wait for a connection that never comes.
+                raise DatabaseUnavailable(UNAVAILABLE)
+            try:
+                yield
+            except StatementTimedOut:
+                raise
+            except DatabaseUnavailable:
+                self._outage = time.monotonic()
+                raise
 
     async def close(self) -> None:
         """Close all connections; those in use when they are given back."""

@@ -1,5 +1,6 @@
 """Our end of the guard: no child outlives the process that started it, however that one ends."""
 
+import atexit
 import functools
 import os
 import socket
@@ -29,6 +30,12 @@ class Leash:
             )
         self._socket = ours
         self._sending = threading.Lock()
+        atexit.register(self.drop)
+
+    def drop(self) -> None:
+        """Let go, as our end does anyway, and wait for the guard: it ends what it still watches."""
+        self._socket.close()
+        self._guard.wait()
 
     def watch(self, pid: int, stop_signal: int) -> None:
         """End this process group with this signal when we are gone."""

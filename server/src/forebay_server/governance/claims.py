@@ -12,7 +12,7 @@ from forebay_server.governance.issuers import Issuer
 
 TENANT_ID = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)  # tenants stand in keys, between slashes
 MAX_TEXT_BYTES = 255  # OpenID Connect Core, section 8: a subject has at most 255 characters
-MAX_GROUPS = 64  # they ride in every envelope, 16 KiB of which is the limit
+MAX_GROUPS = 64  # they ride in every envelope, on every record
 SCOPES = {scope_word(scope): scope for scope in Scope.values() if scope}
 
 

@@ -259,6 +259,7 @@ class RecordLoop:
         leaving = set(partitions)
         for held in leaving:
             held.leaving = True
+        self._lanes.discard(lambda run: run.held in leaving)
         runs = [run for run in self._running if run.held in leaving]
         for run in runs:
             run.leave()

@@ -77,9 +77,7 @@ class SubmitQueryRequest(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The question: 1 to 16,384 bytes, with at least one character that is not white space,
-    and without NUL.
-    """
+    """The question: 1 to 16,384 bytes, with at least one visible character, and without NUL."""
     request_id: _builtins.str
     """Makes a retry harmless (AIP-155): a UUIDv7 (RFC 9562) of now, in lower case. The server makes
     one when there is none; then a retry is a new query.

@@ -1,0 +1,76 @@
+"""Without Kafka nothing is accepted; with it again everything goes on by itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from forebay.client import AsyncClient, Unavailable
+from forebay.errors.v1 import ErrorReason
+from forebay_standalone.system import System
+
+from .conftest import START_SECONDS, in_the_end
+
+DEADLINE_SECONDS = 3.0
+
+
+@pytest.fixture
+def kafka(system: System) -> Iterator[System]:
+    """The system; its broker runs again afterwards."""
+    yield system
+    if not system.broker.alive:
+        start(system)
+
+
+def start(system: System) -> None:
+    system.broker.start()
+    system.broker.wait_ready(START_SECONDS)
+
+
+def pids(system: System) -> dict[str, int | None]:
+    return {name: program.pid for name, program in system.programs.items()}
+
+
+@pytest.mark.parametrize("outage", ["kill", "suspend"])
+async def test_nothing_is_accepted_without_the_log_and_all_goes_on_with_it(
+    kafka: System, client: AsyncClient, impatient: AsyncClient, outage: str
+) -> None:
+    receipt = await client.ingest("plant", "before", text="The weir was built before.")
+    await client.wait_indexed(receipt.name, receipt.etag)
+    before = pids(kafka)
+    await asyncio.to_thread(getattr(kafka.broker, outage))
+    await refused_in_time(lambda: impatient.submit("Who built the weir?"))
+    await refused_in_time(lambda: impatient.ingest("plant", "lost", text="Lost?"))
+    await asyncio.to_thread(kafka.broker.resume if outage == "suspend" else lambda: start(kafka))
+    receipt = await in_the_end(
+        lambda: client.ingest("plant", "after", text="The dam was built after.")
+    )
+    await client.wait_indexed(receipt.name, receipt.etag)
+    answer = await client.ask("When was the dam built?").answer()
+    assert "after" in answer.text
+    assert pids(kafka) == before
+    assert all(program.alive for program in kafka.programs.values())
+
+
+async def refused_in_time(call: Callable[[], Awaitable[object]]) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(Unavailable) as refused:
+        await call()
+    assert loop.time() - began < DEADLINE_SECONDS
+    assert refused.value.reason == ErrorReason.ERROR_REASON_LOG_UNAVAILABLE
+    assert refused.value.retry_delay is not None
+
+
+async def test_a_question_asked_in_an_outage_is_answered_once_after_it(
+    kafka: System, client: AsyncClient
+) -> None:
+    receipt = await client.ingest("plant", "weir", text="The weir is inspected every Monday.")
+    await client.wait_indexed(receipt.name, receipt.etag)
+    await asyncio.to_thread(kafka.broker.kill)
+    asking = asyncio.create_task(client.ask("When is the weir inspected?").answer())
+    await asyncio.to_thread(start, kafka)
+    answer = await asyncio.wait_for(asking, 60)
+    assert "every Monday" in answer.text
+    again = await client.get_query(answer.query)
+    assert again.answer == answer.text
