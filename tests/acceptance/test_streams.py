@@ -65,6 +65,7 @@ async def test_a_reader_that_stops_reading_is_ended_and_resumes_without_a_gap(
     connect: Connect, models: ModelServer, system: System, tenant: str, stub: QueryServiceStub
 ) -> None:
     client, metadata = connect(), bearer(token(system, tenant))
+    await indexed_weir(client)
     models.behave(hang="before", kinds=["chat"])
     query = (await client.submit(QUESTION)).name
     slow = stub.StreamAnswer(StreamAnswerRequest(name=query), metadata=metadata)

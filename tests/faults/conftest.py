@@ -1,4 +1,4 @@
-"""A system of its own, with the models that need no network, for tests that break its parts."""
+"""A system of its own for tests that break its parts; only its answers come from a server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from forebay.client import AsyncClient, ForebayError, RetryPolicy
+from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.issuer import every_scope
 from forebay_standalone.ports import free_port
 from forebay_standalone.system import System, SystemOptions
@@ -21,10 +22,34 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def model_server() -> Iterator[ModelServer]:
+    with ModelServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def models(model_server: ModelServer) -> Iterator[ModelServer]:
+    """The model server, well behaved and with an empty record of calls."""
+    model_server.behave()
+    model_server.forget_calls()
+    yield model_server
+    model_server.behave()
+
+
+@pytest.fixture(scope="session")
+def system(
+    model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
     grpc_port = free_port()
     options = SystemOptions(
-        grpc_port, free_port(frozenset({grpc_port})), start_seconds=START_SECONDS
+        grpc_port,
+        free_port(frozenset({grpc_port})),
+        env={
+            "FOREBAY_GENERATION_PROVIDER": "openai",
+            "FOREBAY_GENERATION_BASE_URL": model_server.base_url,
+            "FOREBAY_GENERATION_MODEL": "test-generation",
+        },
+        start_seconds=START_SECONDS,
     )
     with System(tmp_path_factory.mktemp("faults"), options) as running:
         yield running

@@ -7,7 +7,6 @@ import pytest
 
 from forebay.client import AsyncClient, QueryFailed, Unavailable
 from forebay.errors.v1 import ErrorReason
-from forebay.query.v1 import AnswerEvent
 from forebay_standalone.system import System
 
 from .conftest import START_SECONDS, in_the_end
@@ -72,4 +71,4 @@ async def test_a_frozen_database_is_an_absent_one(postgres: System, client: Asyn
     finally:
         await asyncio.to_thread(postgres.postgres.resume)
     answer = await in_the_end(lambda: client.ask("Who?").answer())
-    assert answer.finish_reason == AnswerEvent.Completed.FINISH_REASON_NO_EVIDENCE
+    assert answer.passages == ()

@@ -39,7 +39,7 @@ def test_a_field_is_named_as_people_write_it() -> None:
 def test_the_first_broken_field_stands_in_the_metadata() -> None:
     with pytest.raises(FieldInvalid) as refused:
         validator.validate(SubmitQueryRequest(text=" \t"))
-    assert refused.value.metadata == {"field": "text", "rule": "string.pattern"}
+    assert refused.value.metadata == {"field": "text", "rule": "string.visible"}
 
 
 def test_content_over_the_limit_is_a_document_too_large() -> None:

@@ -18,13 +18,16 @@ OPENING = 1  # the sequence of the record that opens an attempt
 class AnswerFold:
     """Folds the records of one query, given in the order of the log.
 
-    `closed` says whether the answer has ended, `opened` how many attempts there were.
+    `closed` says whether the answer has ended, `opened` holds the attempts so far. `expire_time`
+    (seconds since 1970) is the latest deadline that the query was accepted with, 0 before: a call
+    that is tried again may set a later one.
     """
 
     def __init__(self) -> None:
         self.closed = False
         self.attempt = ""
         self.opened: set[str] = set()
+        self.expire_time = 0.0
         self._accepted = False
         self._sequence = 0
 
@@ -33,15 +36,17 @@ class AnswerFold:
         if self.closed:
             return False
         kind = event.WhichOneof("event")
-        shown = self._take_attempt(event, kind) if event.attempt else self._take_common(kind)
+        shown = self._take_attempt(event, kind) if event.attempt else self._take_common(event)
         self.closed = shown and kind in TERMINAL
         return shown
 
-    def _take_common(self, kind: str | None) -> bool:
-        if kind == "accepted":
+    def _take_common(self, event: AnswerEvent) -> bool:
+        if event.HasField("accepted"):
             first, self._accepted = not self._accepted, True
+            deadline = event.accepted.expire_time.ToNanoseconds() / 1e9
+            self.expire_time = max(self.expire_time, deadline)
             return first
-        return kind in {"cancelled", "failed"}
+        return event.HasField("cancelled") or event.HasField("failed")
 
     def _take_attempt(self, event: AnswerEvent, kind: str | None) -> bool:
         if event.sequence == OPENING:

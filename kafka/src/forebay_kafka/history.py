@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +21,7 @@ from forebay_kafka.topics import TopicSpec
 READERS = 2  # stretches that are read side by side; further ones wait
 BATCH = 1_000
 STALL_SECONDS = 5.0  # a broker that sends nothing of what it has for so long is down
+POLL_SECONDS = 0.1  # how long a reading goes on that nobody waits for; records end a poll at once
 
 
 class LogHistory:
@@ -50,33 +54,46 @@ class LogHistory:
         if start >= end:
             return ()
         consumer = await self._idle.get()
+        left = threading.Event()
         # A reader that is cancelled must not hand its consumer on while its thread still reads.
         reading = asyncio.ensure_future(
-            asyncio.to_thread(self._read, consumer, partition, start, end, key)
+            asyncio.to_thread(self._read, consumer, _Stretch(partition, start, end, key), left)
         )
         reading.add_done_callback(lambda _: self._idle.put_nowait(consumer))
-        return await asyncio.shield(reading)
+        try:
+            return await asyncio.shield(reading)
+        finally:
+            left.set()
 
     def _read(
-        self, consumer: confluent_kafka.Consumer, partition: int, start: int, end: int, key: bytes
+        self, consumer: confluent_kafka.Consumer, stretch: _Stretch, left: threading.Event
     ) -> Sequence[Received]:
-        consumer.assign([confluent_kafka.TopicPartition(self._topic, partition, start)])
+        start = confluent_kafka.TopicPartition(self._topic, stretch.partition, stretch.start)
+        consumer.assign([start])
         try:
-            return self._collect(consumer, start, end, key)
+            return _collect(consumer, stretch, left)
         finally:
             consumer.unassign()
 
-    def _collect(
-        self, consumer: confluent_kafka.Consumer, start: int, end: int, key: bytes
-    ) -> Sequence[Received]:
-        found: list[Received] = []
-        position = start
-        while position < end:
-            batch = poll_batch(consumer, STALL_SECONDS, BATCH)
-            if not batch:
-                raise LogUnavailable("the log does not deliver its records")
-            for record in batch:
-                position = record.offset + 1
-                if record.key == key and record.offset < end:
-                    found.append(record)
-        return found
+
+@dataclass(frozen=True)
+class _Stretch:
+    partition: int
+    start: int
+    end: int
+    key: bytes
+
+
+def _collect(
+    consumer: confluent_kafka.Consumer, stretch: _Stretch, left: threading.Event
+) -> Sequence[Received]:
+    found: list[Received] = []
+    position, moved = stretch.start, time.monotonic()
+    while position < stretch.end and not left.is_set():
+        for record in poll_batch(consumer, POLL_SECONDS, BATCH):
+            position, moved = record.offset + 1, time.monotonic()
+            if record.key == stretch.key and record.offset < stretch.end:
+                found.append(record)
+        if time.monotonic() - moved > STALL_SECONDS:
+            raise LogUnavailable("the log does not deliver its records")
+    return found

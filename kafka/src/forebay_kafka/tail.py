@@ -6,8 +6,8 @@ import asyncio
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -24,6 +24,7 @@ BATCH = 500  # one hand-over to the event loop; 500 deltas are 100 KiB
 HANDED_OVER = 4  # batches on their way to the loop before the thread waits for it
 RETRY_SECONDS = 0.05  # an election takes tens of milliseconds
 LOOK_UP_SECONDS = 5.0  # a broker that does not say its offsets by then is down
+TURN_SECONDS = 1.0  # one partition without a leader holds up the look-ups of others no longer
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ class LogTail:
         self._consumer = confluent_kafka.Consumer(reader_options(settings))
         # Look-ups block; a client of their own keeps them out of the reading thread's way.
         self._look_ups = confluent_kafka.Consumer(reader_options(settings))
+        # A client does one look-up at a time, whoever asks: in a pool they would wait for each
+        # other past any deadline, and hold the process's threads meanwhile.
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="forebay-look-up")
         # Assigning from another thread than the one that polls blocks both for ever.
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -62,11 +66,12 @@ class LogTail:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the thread and close both clients."""
+        """Stop both threads and close their clients."""
         self._closing.set()
         self._room.release()
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._consumer.close)
+        await asyncio.to_thread(self._asking.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._look_ups.close)
 
     def follow(self, partition: int, offset: int) -> None:
@@ -81,30 +86,48 @@ class LogTail:
 
     async def end_offset(self, partition: int) -> int:
         """The offset behind the last record. Raises LogUnavailable."""
-        return (await asyncio.to_thread(self._watermarks, partition))[1]
+        return (await self._watermarks(partition))[1]
 
     async def offset_at(self, partition: int, timestamp_ms: int) -> int:
-        """The offset of the first record at or after a time; the end's where there is none."""
+        """The offset of the first record at or after a time; the end's where there is none.
+
+        Raises LogUnavailable.
+        """
         # The end is asked first: a record that arrives in between lies behind it.
-        low, end = await asyncio.to_thread(self._watermarks, partition)
+        low, end = await self._watermarks(partition)
         wanted = confluent_kafka.TopicPartition(self._topic, partition, timestamp_ms)
-        found = await asyncio.to_thread(self._offset_for_time, wanted)
-        return max(low, min(found, end)) if found >= 0 else end
 
-    def _watermarks(self, partition: int) -> tuple[int, int]:
-        place = confluent_kafka.TopicPartition(self._topic, partition)
-
-        def look_up(seconds: float) -> tuple[int, int] | None:
-            return self._look_ups.get_watermark_offsets(place, timeout=seconds)
-
-        return _looked_up(look_up)
-
-    def _offset_for_time(self, wanted: confluent_kafka.TopicPartition) -> int:
-        def look_up(seconds: float) -> int | None:
-            found = self._look_ups.offsets_for_times([wanted], timeout=seconds)[0]
+        def look_up() -> int | None:
+            found = self._look_ups.offsets_for_times([wanted], timeout=TURN_SECONDS)[0]
             return None if found.error else found.offset
 
-        return _looked_up(look_up)
+        found = await self._looked_up(look_up)
+        return max(low, min(found, end)) if found >= 0 else end
+
+    async def _watermarks(self, partition: int) -> tuple[int, int]:
+        place = confluent_kafka.TopicPartition(self._topic, partition)
+        return await self._looked_up(
+            lambda: self._look_ups.get_watermark_offsets(place, timeout=TURN_SECONDS)
+        )
+
+    async def _looked_up(self, look_up: Callable[[], T | None]) -> T:
+        """What the log says within LOOK_UP_SECONDS; a partition may be between two leaders."""
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                while True:
+                    found = await self._in_turn(look_up)
+                    if found is not None:
+                        return found
+                    await asyncio.sleep(RETRY_SECONDS)
+        except TimeoutError as error:
+            raise LogUnavailable("the log does not tell its offsets") from error
+
+    async def _in_turn(self, look_up: Callable[[], T | None]) -> T | None:
+        try:
+            return await self._loop.run_in_executor(self._asking, look_up)
+        except confluent_kafka.KafkaException as error:
+            log.info("looking offsets up: %s", error)
+            return None
 
     def _read(self) -> None:
         while not self._closing.is_set():
@@ -125,18 +148,3 @@ class LogTail:
     def _hand_over(self, records: Sequence[Received]) -> None:
         self._room.release()
         self._on_records(records)
-
-
-def _looked_up(look_up: Callable[[float], T | None]) -> T:
-    """What the log says within LOOK_UP_SECONDS; a partition may be between two leaders."""
-    deadline = time.monotonic() + LOOK_UP_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            found = look_up(left)
-        except confluent_kafka.KafkaException as error:
-            log.info("looking offsets up: %s", error)
-            found = None
-        if found is not None:
-            return found
-        time.sleep(min(RETRY_SECONDS, left))
-    raise LogUnavailable("the log does not tell its offsets")

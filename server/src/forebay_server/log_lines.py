@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from datetime import UTC, datetime
 
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-class JsonLines(logging.Formatter):
-    """Time (RFC 3339), level, logger, message, and whatever the caller gave as `extra`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {name: value for name, value in vars(record).items() if name not in STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+from pythonjsonlogger.json import JsonFormatter
 
 
 def configure_log() -> None:
-    """Send everything from INFO upwards to standard error."""
+    """Send everything from INFO upwards to standard error, with what callers gave as `extra`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(
+        JsonFormatter(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger", "timestamp": "time"},
+            timestamp=True,
+            json_default=str,
+        )
+    )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # One line per fetch of keys says nothing that a failure does not say better.
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ from forebay.records.v1 import QueryRecord, Stage
 from forebay_kafka.records import Verified
 from forebay_workers.record_loop.stage import Work
 
-PATIENCE = 6.0  # seconds until a test that waits for what never happens fails
+PATIENCE = 30.0  # seconds until a test that waits for what never happens fails
 
 
 class Journal:

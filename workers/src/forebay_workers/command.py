@@ -102,7 +102,12 @@ def _settings(kind: type[SettingsT]) -> SettingsT:
 def _configure_log() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
-        JsonFormatter("{asctime}{levelname}{name}{message}", style="{", timestamp=True)
+        JsonFormatter(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields={"levelname": "level", "name": "logger", "timestamp": "time"},
+            timestamp=True,
+        )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # One line per model call says nothing that a failure does not say better.

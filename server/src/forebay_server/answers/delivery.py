@@ -21,13 +21,16 @@ from forebay_server.answers.reader import AnswerReader
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import ClearanceTooLow, TokenExpired
 from forebay_server.governance.caller import Caller
+from forebay_server.request_ids import SECONDS_BACK
 from forebay_server.seals.cursors import Cursors
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
 GRACE_SECONDS = 5.0  # for the worker that writes the failure of a query past its deadline
-LONGEST_SECONDS = 660.0  # the contract's longest timeout and a minute of clock difference
+# From the time in a name to the last deadline there can be: a call that is tried again, then the
+# contract's longest timeout, and a minute of clock difference.
+LONGEST_SECONDS = SECONDS_BACK + 600.0 + 60.0
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,13 @@ class AnswerDelivery:
         Raises ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable.
         """
         fold = AnswerFold()
-        expire_time = reading.time_ms / 1000 + LONGEST_SECONDS
         async with self._reader.following(reading.name, reading.time_ms) as follower:
             while not fold.closed:
-                received = await self._next(follower, reading.caller, expire_time)
+                received = await self._next(follower, reading.caller, _last_moment(reading, fold))
                 if received is None:
                     yield self._heartbeat(reading.name)
                     continue
                 for event in self._counted(reading, fold, [received]):
-                    if event.HasField("accepted"):
-                        expire_time = event.accepted.expire_time.ToNanoseconds() / 1e9
                     if received.offset > after:
                         event.cursor = self._cursors.at(reading.name, received.offset)
                         yield event
@@ -80,25 +80,25 @@ class AnswerDelivery:
         Raises QueryNotFound when the log has nothing of it, ClearanceTooLow, LogUnavailable.
         """
         received = await self._reader.snapshot(reading.name, reading.time_ms, up_to=up_to)
-        events = list(self._counted(reading, AnswerFold(), received))
+        fold = AnswerFold()
+        events = list(self._counted(reading, fold, received))
         if not events:
             raise QueryNotFound
         query = query_of(reading.name, events)
-        return self._expired(query) if self._is_overdue(reading, query) else query
+        overdue = not fold.closed and self._clock() >= _last_moment(reading, fold)
+        return _expired(query) if overdue else query
 
     async def _next(
-        self, follower: Follower, caller: Caller, expire_time: float
+        self, follower: Follower, caller: Caller, last_moment: float
     ) -> Received | None:
         now = self._clock()
         if now >= caller.expire_time:
             raise TokenExpired
         if follower.ready:  # what the log holds is delivered however late its reader comes
             return await follower.next()
-        if now >= expire_time + GRACE_SECONDS:
+        if now >= last_moment:
             raise QueryExpired
-        patience = min(
-            HEARTBEAT_SECONDS, caller.expire_time - now, expire_time + GRACE_SECONDS - now
-        )
+        patience = min(HEARTBEAT_SECONDS, caller.expire_time - now, last_moment - now)
         try:
             async with asyncio.timeout(patience):
                 return await follower.next()
@@ -132,18 +132,17 @@ class AnswerDelivery:
         event.time.FromNanoseconds(int(self._clock() * 1e9))
         return event
 
-    def _is_overdue(self, reading: Reading, query: Query) -> bool:
-        ended = query.state in {Query.STATE_COMPLETED, Query.STATE_FAILED, Query.STATE_CANCELLED}
-        deadline = reading.time_ms / 1000 + LONGEST_SECONDS
-        # A fast worker's first record may lie in front of `accepted`, which brings the deadline.
-        if query.HasField("expire_time"):
-            deadline = query.expire_time.ToNanoseconds() / 1e9
-        return not ended and self._clock() >= deadline + GRACE_SECONDS
 
-    def _expired(self, query: Query) -> Query:
-        query.state = Query.STATE_FAILED
-        query.error.CopyFrom(status_of(QueryExpired()))
-        return with_etag(query)
+def _last_moment(reading: Reading, fold: AnswerFold) -> float:
+    # A fast worker's first record may lie in front of `accepted`, which brings the deadline.
+    deadline = fold.expire_time or reading.time_ms / 1000 + LONGEST_SECONDS
+    return deadline + GRACE_SECONDS
+
+
+def _expired(query: Query) -> Query:
+    query.state = Query.STATE_FAILED
+    query.error.CopyFrom(status_of(QueryExpired()))
+    return with_etag(query)
 
 
 def _require_clearance(caller: Caller, event: AnswerEvent) -> None:

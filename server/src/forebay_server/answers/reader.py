@@ -1,4 +1,4 @@
-"""The one reader of answers in a process: it reads partitions that have followers, once each."""
+"""The one reader of answers in a process: it reads each partition once, for all followers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ SWEEP_SECONDS = 5.0
 class AnswerReader:
     """Follows answers and takes snapshots of them; `async with AnswerReader(…) as reader`.
 
-    A partition is read from a little before its first follower came, and its recent records are
-    kept, so that most followers begin in memory. What is older comes from the log's history.
+    A partition is read from a little before its first follower came and for good, and its recent
+    records are kept, so that most followers begin in memory. What is older comes from the log's
+    history.
     """
 
     def __init__(self, settings: KafkaSettings, partition_count: int) -> None:
@@ -42,7 +43,7 @@ class AnswerReader:
         self._windows: dict[int, PartitionWindow] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._followers: dict[bytes, set[Follower]] = {}
-        self._moved = asyncio.Condition()
+        self._moved = asyncio.Event()  # of the next batch; each has its own
 
     async def __aenter__(self) -> Self:
         """Start reading."""
@@ -117,16 +118,15 @@ class AnswerReader:
             window.append(record)
             for follower in self._followers.get(record.key or b"", ()):
                 follower.push(record)
-        asyncio.ensure_future(self._announce())  # noqa: RUF006 it only wakes waiters
-
-    async def _announce(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
+        self._shed()
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def _reach(self, window: PartitionWindow, end: int) -> None:
         try:
-            async with asyncio.timeout(CATCH_UP_SECONDS), self._moved:
-                await self._moved.wait_for(lambda: window.position >= end)
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while window.position < end:
+                    await self._moved.wait()
         except TimeoutError as error:
             raise LogUnavailable("the log does not deliver its records") from error
 
@@ -141,7 +141,6 @@ class AnswerReader:
             await asyncio.sleep(SWEEP_SECONDS)
             for window in self._windows.values():
                 window.drop_before(_now_ms() - KEPT_MS)
-            self._shed()
 
     def _shed(self) -> None:
         while self._windows and sum(w.size for w in self._windows.values()) > MAX_KEPT_BYTES:

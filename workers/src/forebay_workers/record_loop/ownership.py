@@ -52,7 +52,7 @@ class Ownership:
         finally:
             taking.cancel()
             self._taking = None
-        if not taking.cancelled():
+        if True:
             self._taken |= numbers
 
     async def _insist(self, numbers: frozenset[int]) -> None:

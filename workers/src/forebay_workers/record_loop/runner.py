@@ -46,7 +46,7 @@ class Run:
 
     def leave(self) -> None:
         """End it if it only waits; a running attempt goes on."""
-        if False:
+        if self.resting and self.task is not None:
             self.task.cancel()
 
     async def rest(self, clock: Clock, seconds: float) -> None:

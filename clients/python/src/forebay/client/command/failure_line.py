@@ -26,7 +26,7 @@ _WHAT_TO_DO = {
 
 def failure_line(error: ForebayError, connection: Connection | None = None) -> str:
     """The line, safe for a terminal."""
-    parts = [_what(error, connection)]
+    parts = [] if _repeats_a_field(error) else [_what(error, connection)]
     parts += _fields(error)
     parts.append(_what_to_do(error, connection))
     return one_line("; ".join(part for part in parts if part))
@@ -36,6 +36,10 @@ def _what(error: ForebayError, connection: Connection | None) -> str:
     if isinstance(error, Unavailable) and not error.reason_name and connection is not None:
         return f"cannot reach {connection.server}: {one_line(error.message, _REMOTE_TEXT)}"
     return error.message
+
+
+def _repeats_a_field(error: ForebayError) -> bool:
+    return any(error.message.startswith(f"{each.field}: ") for each in error.violations)
 
 
 def _fields(error: ForebayError) -> list[str]:

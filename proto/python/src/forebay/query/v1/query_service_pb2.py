@@ -32,7 +32,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$forebay/query/v1/query_service.proto\x12\x10\x66orebay.query.v1\x1a\x1b\x62uf/validate/validate.proto\x1a%forebay/policy/v1/method_policy.proto\x1a#forebay/query/v1/answer_event.proto\x1a\x1d\x66orebay/query/v1/caller.proto\x1a\x1c\x66orebay/query/v1/query.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x92\x05\n\x12SubmitQueryRequest\x12@\n\x04text\x18\x01 \x01(\tB2\xe2\x41\x01\x02\xbaH+r)\x10\x01(\x80\x80\x01\x32!^[^\\x00]*[^\\s\\p{Z}\\p{C}][^\\x00]*$\x12\x63\n\nrequest_id\x18\x02 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\x12\x42\n\x0b\x63ollections\x18\x03 \x03(\tB-\xbaH*\x92\x01\'\x10\x10\x18\x01\"!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12~\n\x06\x66ilter\x18\x04 \x03(\x0b\x32\x30.forebay.query.v1.SubmitQueryRequest.FilterEntryB<\xbaH9\x9a\x01\x36\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$*\x11r\x0f(\xff\x01\x32\n^[^\\x00]*$\x12\x18\n\x05top_k\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12\x41\n\x04mode\x18\x06 \x01(\x0e\x32).forebay.query.v1.SubmitQueryRequest.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12>\n\x07timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\xd8\x04\x32\x05\x10\x80\xc2\xd7/\x1a-\n\x0b\x46ilterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_ANSWER\x10\x01\x12\x16\n\x12MODE_RETRIEVE_ONLY\x10\x02\"M\n\nAskRequest\x12?\n\x05query\x18\x01 \x01(\x0b\x32$.forebay.query.v1.SubmitQueryRequestB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"S\n\x13StreamAnswerRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\x12\x1e\n\x0c\x61\x66ter_cursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x04\"/\n\x0fGetQueryRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\"2\n\x12\x43\x61ncelQueryRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\"\x12\n\x10GetCallerRequest2\xb7\x05\n\x0cQueryService\x12j\n\x0bSubmitQuery\x12$.forebay.query.v1.SubmitQueryRequest\x1a\x17.forebay.query.v1.Query\"\x1c\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/queries:\x01*\x12j\n\x03\x41sk\x12\x1c.forebay.query.v1.AskRequest\x1a\x1d.forebay.query.v1.AnswerEvent\"$\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\"\x0f/v1/queries:ask:\x05query0\x01\x12\x81\x01\n\x0cStreamAnswer\x12%.forebay.query.v1.StreamAnswerRequest\x1a\x1d.forebay.query.v1.AnswerEvent\")\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=queries/*}:stream0\x01\x12j\n\x08GetQuery\x12!.forebay.query.v1.GetQueryRequest\x1a\x17.forebay.query.v1.Query\"\"\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=queries/*}\x12z\n\x0b\x43\x61ncelQuery\x12$.forebay.query.v1.CancelQueryRequest\x1a\x17.forebay.query.v1.Query\",\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=queries/*}:cancel:\x01*\x12\x63\n\tGetCaller\x12\".forebay.query.v1.GetCallerRequest\x1a\x18.forebay.query.v1.Caller\"\x18\xe2\xa6\x19\x02\x10\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/callerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$forebay/query/v1/query_service.proto\x12\x10\x66orebay.query.v1\x1a\x1b\x62uf/validate/validate.proto\x1a%forebay/policy/v1/method_policy.proto\x1a#forebay/query/v1/answer_event.proto\x1a\x1d\x66orebay/query/v1/caller.proto\x1a\x1c\x66orebay/query/v1/query.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\xe6\x05\n\x12SubmitQueryRequest\x12\x93\x01\n\x04text\x18\x01 \x01(\tB\x84\x01\xe2\x41\x01\x02\xbaH}r\x06\x10\x01(\x80\x80\x01\xba\x01r\n\x0estring.visible\x12(must hold a visible character and no NUL\x1a\x36this.matches(\'^[^\\\\x00]*[^\\\\s\\\\p{Z}\\\\p{C}][^\\\\x00]*$\')\x12\x63\n\nrequest_id\x18\x02 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\x12\x42\n\x0b\x63ollections\x18\x03 \x03(\tB-\xbaH*\x92\x01\'\x10\x10\x18\x01\"!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12~\n\x06\x66ilter\x18\x04 \x03(\x0b\x32\x30.forebay.query.v1.SubmitQueryRequest.FilterEntryB<\xbaH9\x9a\x01\x36\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$*\x11r\x0f(\xff\x01\x32\n^[^\\x00]*$\x12\x18\n\x05top_k\x18\x05 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12\x41\n\x04mode\x18\x06 \x01(\x0e\x32).forebay.query.v1.SubmitQueryRequest.ModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12>\n\x07timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\xd8\x04\x32\x05\x10\x80\xc2\xd7/\x1a-\n\x0b\x46ilterEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"E\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_ANSWER\x10\x01\x12\x16\n\x12MODE_RETRIEVE_ONLY\x10\x02\"M\n\nAskRequest\x12?\n\x05query\x18\x01 \x01(\x0b\x32$.forebay.query.v1.SubmitQueryRequestB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"S\n\x13StreamAnswerRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\x12\x1e\n\x0c\x61\x66ter_cursor\x18\x02 \x01(\tB\x08\xbaH\x05r\x03(\x80\x04\"/\n\x0fGetQueryRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\"2\n\x12\x43\x61ncelQueryRequest\x12\x1c\n\x04name\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01(\x80\x02\"\x12\n\x10GetCallerRequest2\xb7\x05\n\x0cQueryService\x12j\n\x0bSubmitQuery\x12$.forebay.query.v1.SubmitQueryRequest\x1a\x17.forebay.query.v1.Query\"\x1c\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/queries:\x01*\x12j\n\x03\x41sk\x12\x1c.forebay.query.v1.AskRequest\x1a\x1d.forebay.query.v1.AnswerEvent\"$\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\"\x0f/v1/queries:ask:\x05query0\x01\x12\x81\x01\n\x0cStreamAnswer\x12%.forebay.query.v1.StreamAnswerRequest\x1a\x1d.forebay.query.v1.AnswerEvent\")\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=queries/*}:stream0\x01\x12j\n\x08GetQuery\x12!.forebay.query.v1.GetQueryRequest\x1a\x17.forebay.query.v1.Query\"\"\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/{name=queries/*}\x12z\n\x0b\x43\x61ncelQuery\x12$.forebay.query.v1.CancelQueryRequest\x1a\x17.forebay.query.v1.Query\",\xe2\xa6\x19\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=queries/*}:cancel:\x01*\x12\x63\n\tGetCaller\x12\".forebay.query.v1.GetCallerRequest\x1a\x18.forebay.query.v1.Caller\"\x18\xe2\xa6\x19\x02\x10\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/callerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._loaded_options = None
   _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._serialized_options = b'8\001'
   _globals['_SUBMITQUERYREQUEST'].fields_by_name['text']._loaded_options = None
-  _globals['_SUBMITQUERYREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\002\272H+r)\020\001(\200\200\0012!^[^\\x00]*[^\\s\\p{Z}\\p{C}][^\\x00]*$'
+  _globals['_SUBMITQUERYREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\002\272H}r\006\020\001(\200\200\001\272\001r\n\016string.visible\022(must hold a visible character and no NUL\0326this.matches(\'^[^\\\\x00]*[^\\\\s\\\\p{Z}\\\\p{C}][^\\\\x00]*$\')'
   _globals['_SUBMITQUERYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SUBMITQUERYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272HLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\330\001\001'
   _globals['_SUBMITQUERYREQUEST'].fields_by_name['collections']._loaded_options = None
@@ -78,21 +78,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYSERVICE'].methods_by_name['GetCaller']._loaded_options = None
   _globals['_QUERYSERVICE'].methods_by_name['GetCaller']._serialized_options = b'\342\246\031\002\020\001\202\323\344\223\002\014\022\n/v1/caller'
   _globals['_SUBMITQUERYREQUEST']._serialized_start=320
-  _globals['_SUBMITQUERYREQUEST']._serialized_end=978
-  _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._serialized_start=862
-  _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._serialized_end=907
-  _globals['_SUBMITQUERYREQUEST_MODE']._serialized_start=909
-  _globals['_SUBMITQUERYREQUEST_MODE']._serialized_end=978
-  _globals['_ASKREQUEST']._serialized_start=980
-  _globals['_ASKREQUEST']._serialized_end=1057
-  _globals['_STREAMANSWERREQUEST']._serialized_start=1059
-  _globals['_STREAMANSWERREQUEST']._serialized_end=1142
-  _globals['_GETQUERYREQUEST']._serialized_start=1144
-  _globals['_GETQUERYREQUEST']._serialized_end=1191
-  _globals['_CANCELQUERYREQUEST']._serialized_start=1193
-  _globals['_CANCELQUERYREQUEST']._serialized_end=1243
-  _globals['_GETCALLERREQUEST']._serialized_start=1245
-  _globals['_GETCALLERREQUEST']._serialized_end=1263
-  _globals['_QUERYSERVICE']._serialized_start=1266
-  _globals['_QUERYSERVICE']._serialized_end=1961
+  _globals['_SUBMITQUERYREQUEST']._serialized_end=1062
+  _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._serialized_start=946
+  _globals['_SUBMITQUERYREQUEST_FILTERENTRY']._serialized_end=991
+  _globals['_SUBMITQUERYREQUEST_MODE']._serialized_start=993
+  _globals['_SUBMITQUERYREQUEST_MODE']._serialized_end=1062
+  _globals['_ASKREQUEST']._serialized_start=1064
+  _globals['_ASKREQUEST']._serialized_end=1141
+  _globals['_STREAMANSWERREQUEST']._serialized_start=1143
+  _globals['_STREAMANSWERREQUEST']._serialized_end=1226
+  _globals['_GETQUERYREQUEST']._serialized_start=1228
+  _globals['_GETQUERYREQUEST']._serialized_end=1275
+  _globals['_CANCELQUERYREQUEST']._serialized_start=1277
+  _globals['_CANCELQUERYREQUEST']._serialized_end=1327
+  _globals['_GETCALLERREQUEST']._serialized_start=1329
+  _globals['_GETCALLERREQUEST']._serialized_end=1347
+  _globals['_QUERYSERVICE']._serialized_start=1350
+  _globals['_QUERYSERVICE']._serialized_end=2045
 # @@protoc_insertion_point(module_scope)
