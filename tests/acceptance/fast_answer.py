@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
+from google.protobuf.message import Message
+
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent
 from forebay.records.v1 import AnswerRecord, QueryRecord
@@ -20,9 +22,9 @@ async def write_answer(
     system: System, query: str, asker: tuple[str, str], texts: Sequence[str]
 ) -> None:
     """Open an attempt at a query of `(tenant, subject)`, write its deltas, and complete it."""
-    steps = [
+    steps: list[dict[str, Message]] = [
         {"restarted": AnswerEvent.Restarted(reason="a faster hand")},
-        *({"delta": AnswerEvent.Delta(text=text)} for text in texts),
+        *(dict[str, Message](delta=AnswerEvent.Delta(text=text)) for text in texts),
         {
             "completed": AnswerEvent.Completed(
                 answer="".join(texts), finish_reason=AnswerEvent.Completed.FINISH_REASON_STOP
@@ -41,7 +43,7 @@ async def write_answer(
         await asyncio.gather(*writing)
 
 
-def record_of(query: str, attempt: str, sequence: int, step: dict[str, object]) -> AnswerRecord:
+def record_of(query: str, attempt: str, sequence: int, step: dict[str, Message]) -> AnswerRecord:
     event = AnswerEvent(query=query, attempt=attempt, sequence=sequence, **step)  # type: ignore[arg-type]
     event.time.FromNanoseconds(time.time_ns())
     return AnswerRecord(event=event)

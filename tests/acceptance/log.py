@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import confluent_kafka
 from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+
+# The public module re-exports it without saying so, which type checkers refuse.
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from google.protobuf.message import Message
 
 from forebay.errors.v1 import ErrorReason
@@ -74,7 +77,7 @@ class LogProbe:
         known = self._admin.list_topics(timeout=WAIT_SECONDS).topics
         # One call for all: asked one by one, hundreds of partitions take a minute.
         wanted = {
-            confluent_kafka.TopicPartition(topic, partition): OffsetSpec.latest()
+            confluent_kafka.TopicPartition(topic, partition): OffsetSpec.latest()  # type: ignore[no-untyped-call]
             for topic in topics
             for partition in known[topic].partitions
         }

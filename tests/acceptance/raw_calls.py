@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc.aio
 import pytest
@@ -10,11 +10,22 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
-from grpc_status.rpc_status import GRPC_DETAILS_METADATA_KEY as DETAILS_KEY
 
+from forebay.ingest.v1 import IngestServiceStub
+from forebay.query.v1 import QueryServiceStub
+
+DETAILS_KEY = "grpc-status-details-bin"  # where gRPC carries a google.rpc.Status
 CALL_SECONDS = 20.0  # a refusal takes milliseconds
 Metadata = tuple[tuple[str, str], ...]
 MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Services:
+    """The stubs of both services over one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.queries = QueryServiceStub(channel)
+        self.documents = IngestServiceStub(channel)
 
 
 def bearer(token: str) -> Metadata:
@@ -28,7 +39,7 @@ async def refused(call: Awaitable[object]) -> Status:
     return status_of(refusal.value)
 
 
-async def refused_stream(call: "grpc.aio.UnaryStreamCall[Message, MessageT]") -> Status:
+async def refused_stream(call: "grpc.aio.UnaryStreamCall[Any, Any]") -> Status:
     """The status that ends a stream at once."""
     return await refused(call.read())
 

@@ -1,8 +1,7 @@
 """What the edge refuses: with which code, reason, field and rule, and without a record."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,22 +12,22 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.duration_pb2 import Duration
 
+from forebay.client import Client
 from forebay.client.request_id import RequestIds
 from forebay.ingest.v1 import (
     DeleteDocumentRequest,
     Document,
     GetDocumentRequest,
     IngestDocumentRequest,
-    IngestServiceStub,
     ListDocumentsRequest,
 )
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import (
+    AnswerEvent,
     AskRequest,
     CancelQueryRequest,
     GetCallerRequest,
     GetQueryRequest,
-    QueryServiceStub,
     StreamAnswerRequest,
     SubmitQueryRequest,
 )
@@ -37,6 +36,7 @@ from forebay_standalone.system import System
 
 from .log import LogProbe, log_probe
 from .raw_calls import (
+    Services,
     bearer,
     code_and_reason,
     metadata_of,
@@ -51,14 +51,13 @@ INVALID = ("INVALID_ARGUMENT", "FIELD_INVALID")
 TOO_LARGE = ("INVALID_ARGUMENT", "DOCUMENT_TOO_LARGE")
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(Services):
     """Both services over one bare channel, and a token of each tier."""
 
-    queries: QueryServiceStub
-    documents: IngestServiceStub
-    channel: grpc.aio.Channel
-    tokens: dict[str, str]
+    def __init__(self, channel: grpc.aio.Channel, tokens: dict[str, str]) -> None:
+        super().__init__(channel)
+        self.channel = channel
+        self.tokens = tokens
 
     async def submit(self, tier: str = "enterprise", **fields: Any) -> object:
         request = SubmitQueryRequest(**{"text": "Who?", **fields})
@@ -86,7 +85,7 @@ async def edge(system: System, tenant: str) -> AsyncIterator[Edge]:
     tokens = {tier: mint(system.issuer, tenant, tier) for tier in ("free", "standard")}
     tokens["enterprise"] = mint(system.issuer, tenant, "enterprise")
     async with grpc.aio.insecure_channel(system.addresses.grpc) as channel:
-        yield Edge(QueryServiceStub(channel), IngestServiceStub(channel), channel, tokens)
+        yield Edge(channel, tokens)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +208,7 @@ async def test_a_method_needs_its_scope(edge: Edge, system: System) -> None:
     ingests = bearer(mint(system.issuer, "acme", "enterprise", scopes=["ingest"]))
     document = "collections/plant/documents/weir"
     queries, documents = edge.queries, edge.documents
-    refusals = [
+    refusals: list[tuple[str, Awaitable[object]]] = [
         ("ask", queries.SubmitQuery(SubmitQueryRequest(text="Who?"), metadata=ingests)),
         ("ask", queries.GetQuery(GetQueryRequest(name="queries/a"), metadata=ingests)),
         ("ask", queries.CancelQuery(CancelQueryRequest(name="queries/a"), metadata=ingests)),
@@ -245,12 +244,12 @@ def at(seconds: float) -> str:
 
 
 BAD_QUESTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "empty": ({"text": ""}, "text", "STRING_MIN_LEN"),
-    "spaces": ({"text": " \t\r\n "}, "text", "STRING_PATTERN"),
-    "unicode spaces": ({"text": "\u00a0\u2003\u3000"}, "text", "STRING_PATTERN"),
+    "empty": ({"text": ""}, "text", "STRING_VISIBLE"),
+    "spaces": ({"text": " \t\r\n "}, "text", "STRING_VISIBLE"),
+    "unicode spaces": ({"text": "\u00a0\u2003\u3000"}, "text", "STRING_VISIBLE"),
     "100 kB": ({"text": "a" * 100_000}, "text", "STRING_MAX_BYTES"),
     "a byte over": ({"text": "a" * 16_385}, "text", "STRING_MAX_BYTES"),
-    "NUL": ({"text": "Who\x00?"}, "text", "STRING_PATTERN"),
+    "NUL": ({"text": "Who\x00?"}, "text", "STRING_VISIBLE"),
     "bad collection": ({"collections": ["collections/A b"]}, "collections[0]", "STRING_PATTERN"),
     "no collection": ({"collections": ["plant"]}, "collections[0]", "STRING_PATTERN"),
     "second collection": (
@@ -361,6 +360,7 @@ BAD_DOCUMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "empty reader": ({"document": {"readers": [""]}}, "document.readers[0]", "STRING_MIN_LEN"),
     "NUL in the title": ({"document": {"title": "\x00"}}, "document.title", "STRING_PATTERN"),
+    "NUL in the text": ({"document": {"text": "a\x00b"}}, "document.text", "NO_NUL"),
     "another name": (
         {"document": {"name": "collections/plant/documents/dam"}},
         "document.name",
@@ -422,7 +422,7 @@ async def test_a_writer_needs_the_clearance_for_what_it_writes(edge: Edge) -> No
 async def test_what_is_no_name_token_or_page_is_told_so(edge: Edge) -> None:
     metadata = bearer(edge.tokens["enterprise"])
     documents = edge.documents
-    cases = [
+    cases: list[tuple[Awaitable[object], str]] = [
         (documents.GetDocument(GetDocumentRequest(name="weir"), metadata=metadata), "name"),
         (documents.DeleteDocument(DeleteDocumentRequest(name=""), metadata=metadata), "name"),
         (documents.ListDocuments(ListDocumentsRequest(parent="x"), metadata=metadata), "parent"),
@@ -450,6 +450,32 @@ async def test_what_is_no_name_token_or_page_is_told_so(edge: Edge) -> None:
     assert code_and_reason(status) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID")
 
 
+@pytest.fixture(scope="module")
+def ended(system: System) -> tuple[list[AnswerEvent], list[AnswerEvent]]:
+    """The events of two queries of one caller."""
+    token = mint(system.issuer, "t-cursors", "enterprise")
+    mode = SubmitQueryRequest.MODE_RETRIEVE_ONLY
+    with Client(system.addresses.grpc, token) as client:
+        return list(client.ask("Who?", mode=mode)), list(client.ask("When?", mode=mode))
+
+
+async def test_a_cursor_of_another_query_or_of_nobody_is_refused(
+    edge: Edge, system: System, ended: tuple[list[AnswerEvent], list[AnswerEvent]]
+) -> None:
+    metadata = bearer(mint(system.issuer, "t-cursors", "enterprise"))
+    (first, *_), others = ended
+    changed = first.cursor[:-1] + ("A" if first.cursor[-1] != "A" else "B")
+    wrong = [each.cursor for each in others]
+    wrong += ["0", "a" * 512, first.cursor[:-1], f"{first.cursor}a", changed, first.query]
+    for cursor in wrong:
+        request = StreamAnswerRequest(name=first.query, after_cursor=cursor)
+        status = await refused_stream(edge.queries.StreamAnswer(request, metadata=metadata))
+        assert code_and_reason(status) == ("INVALID_ARGUMENT", "CURSOR_INVALID")
+    too_long = StreamAnswerRequest(name=first.query, after_cursor="a" * 513)
+    status = await refused_stream(edge.queries.StreamAnswer(too_long, metadata=metadata))
+    assert violations_of(status) == [("after_cursor", "STRING_MAX_BYTES")]
+
+
 async def test_a_method_that_there_is_not_is_unimplemented(edge: Edge) -> None:
     for path in ("/forebay.query.v1.QueryService/Forget", "/forebay.none.v1.None/Get"):
         call: Any = edge.channel.unary_unary(path)
@@ -463,4 +489,3 @@ async def test_bytes_that_are_no_message_are_told_so(edge: Edge) -> None:
         status = await refused(call(b"\xff\xff", metadata=bearer(edge.tokens["enterprise"])))
         assert code_and_reason(status) == INVALID
         assert [rule for _, rule in violations_of(status)] == ["WIRE_FORMAT"]
-

@@ -21,7 +21,6 @@ from forebay.errors.v1 import ErrorReason
 from forebay.ingest.v1 import (
     Document,
     IngestDocumentRequest,
-    IngestServiceStub,
     StreamDocumentsRequest,
     StreamDocumentsResponse,
 )
@@ -34,7 +33,14 @@ from forebay_standalone.system import System
 from .conftest import Connect
 from .log import LogProbe, log_probe, reason_of
 from .pdf import pdf_of
-from .raw_calls import bearer, code_and_reason, violations_of
+from .raw_calls import (
+    Services,
+    bearer,
+    code_and_reason,
+    metadata_of,
+    status_of,
+    violations_of,
+)
 
 LIMIT_BYTES = 4 * 1024 * 1024
 WAIT_SECONDS = 30.0
@@ -276,7 +282,7 @@ async def test_vectors_that_come_after_the_deletion_bring_nothing_back(
 async def until(holds: Callable[[], bool]) -> None:
     """Return once the model server says so; it has no events of its own."""
     async with asyncio.timeout(WAIT_SECONDS):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 see above
             await asyncio.sleep(0.02)
 
 
@@ -357,7 +363,8 @@ async def test_a_stream_answers_good_and_bad_documents_by_sequence(
 ) -> None:
     good, bad = ("first", "third", "fifth"), {2: "Second", 4: ""}
     ids = {1: good[0], 2: bad[2], 3: good[1], 4: bad[4], 5: good[2]}
-    responses = await streamed(system, tenant, ids)
+    responses: dict[int, StreamDocumentsResponse] = {}
+    await streamed(system, tenant, ids, responses)
     assert sorted(responses) == [1, 2, 3, 4, 5]
     for sequence, response in responses.items():
         if sequence in bad:
@@ -372,9 +379,31 @@ async def test_a_stream_answers_good_and_bad_documents_by_sequence(
     assert [d.name async for d in client.list_documents("plant")] == sorted(map(NAME.format, good))
 
 
+async def test_a_gap_in_the_sequences_ends_the_stream_after_what_came_before(
+    connect: Connect, models: ModelServer, system: System, tenant: str
+) -> None:
+    seen: dict[int, StreamDocumentsResponse] = {}
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await streamed(system, tenant, {1: "first", 2: "second", 4: "fourth"}, seen)
+    status = status_of(ended.value)
+    assert code_and_reason(status) == ("INVALID_ARGUMENT", "SEQUENCE_INVALID")
+    assert metadata_of(status) == {"expected": "3"}
+    assert sorted(seen) == [1, 2]
+    client = connect()
+    for response in seen.values():
+        await client.wait_indexed(response.document.name, response.document.etag)
+    names = [document.name async for document in client.list_documents("plant")]
+    assert names == [NAME.format("first"), NAME.format("second")]
+
+
 async def streamed(
-    system: System, tenant: str, ids: dict[int, str]
-) -> dict[int, StreamDocumentsResponse]:
+    system: System,
+    tenant: str,
+    ids: dict[int, str],
+    seen: dict[int, StreamDocumentsResponse],
+) -> None:
+    """Send documents by sequence and note the responses."""
+
     async def requests() -> AsyncIterator[StreamDocumentsRequest]:
         for sequence, document_id in ids.items():
             ingest = IngestDocumentRequest(
@@ -386,7 +415,9 @@ async def streamed(
 
     metadata = bearer(system.issuer.mint(tenant, "author", "enterprise"))
     async with grpc.aio.insecure_channel(system.addresses.grpc) as channel:
-        stream = IngestServiceStub(channel).StreamDocuments(
+        stream = Services(channel).documents.StreamDocuments(
             requests(), metadata=metadata, timeout=WAIT_SECONDS
         )
-        return {response.sequence: response async for response in stream}
+        async for response in stream:
+            assert response.sequence not in seen
+            seen[response.sequence] = response

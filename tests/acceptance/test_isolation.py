@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from itertools import product
 from uuid import uuid4
 
-from forebay.client import AsyncClient
+import pytest
+
+from forebay.client import AsyncClient, NotFound
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
 from forebay_benchmarks.model_server.process import ModelServer
+from forebay_standalone.system import System
 
 from .conftest import Connect
 
@@ -69,6 +72,25 @@ async def test_every_caller_hears_its_own_canaries_and_no_other(
             assert not each.holds(of), f"{each.tier} of {each.tenant} hears {of}"
     answered = [each for each in heard if each.mode == SubmitQueryRequest.MODE_ANSWER]
     assert all("canary-" in each.events[-1].completed.answer for each in answered)
+
+
+async def test_a_document_for_a_group_is_found_by_its_members_alone(
+    connect: Connect, models: ModelServer, system: System, tenant: str
+) -> None:
+    author = connect()
+    receipt = await author.ingest(
+        "plant", "rota", text="The rota of the divers.", visibility="public", readers=["divers"]
+    )
+    member = system.issuer.mint(tenant, "a-diver", "free", groups=["divers", "cooks"])
+    other = system.issuer.mint(tenant, "a-cook", "enterprise", groups=["cooks"])
+    async with AsyncClient(system.addresses.grpc, member) as client:
+        await client.wait_indexed(receipt.name, receipt.etag)
+        answer = await client.ask("Who is on the rota?").answer()
+        assert [passage.document for passage in answer.passages] == [receipt.name]
+    async with AsyncClient(system.addresses.grpc, other) as client:
+        assert (await client.ask("Who is on the rota?").answer()).passages == ()
+        with pytest.raises(NotFound):
+            await client.get_document(receipt.name)
 
 
 def questions(tenants: list[str]) -> list[str]:

@@ -14,7 +14,6 @@ from forebay.errors.v1 import ErrorReason
 from forebay.query.v1 import (
     AnswerEvent,
     AskRequest,
-    QueryServiceStub,
     StreamAnswerRequest,
     SubmitQueryRequest,
 )
@@ -23,7 +22,7 @@ from forebay_standalone.system import System
 
 from .conftest import START_SECONDS, Connect
 from .fast_answer import write_answer
-from .raw_calls import bearer, code_and_reason, status_of
+from .raw_calls import Services, bearer, code_and_reason, status_of
 
 QUESTION = "Who inspects the weir?"
 DELTAS = 1_900
@@ -37,9 +36,9 @@ OPTIONS = (
 
 
 @pytest.fixture
-async def stub(system: System) -> AsyncIterator[QueryServiceStub]:
+async def edge(system: System) -> AsyncIterator[Services]:
     async with grpc.aio.insecure_channel(system.addresses.grpc, options=OPTIONS) as channel:
-        yield QueryServiceStub(channel)
+        yield Services(channel)
 
 
 def token(system: System, tenant: str, expires_in: timedelta = timedelta(minutes=10)) -> str:
@@ -62,13 +61,13 @@ def text_of(events: list[AnswerEvent]) -> str:
 
 
 async def test_a_reader_that_stops_reading_is_ended_and_resumes_without_a_gap(
-    connect: Connect, models: ModelServer, system: System, tenant: str, stub: QueryServiceStub
+    connect: Connect, models: ModelServer, system: System, tenant: str, edge: Services
 ) -> None:
     client, metadata = connect(), bearer(token(system, tenant))
     await indexed_weir(client)
     models.behave(hang="before", kinds=["chat"])
     query = (await client.submit(QUESTION)).name
-    slow = stub.StreamAnswer(StreamAnswerRequest(name=query), metadata=metadata)
+    slow = edge.queries.StreamAnswer(StreamAnswerRequest(name=query), metadata=metadata)
     following = aiter(slow)
     taken = [await anext(following)]
     texts = [f"{n:05} ".ljust(DELTA_BYTES, ".") for n in range(DELTAS)]
@@ -79,7 +78,7 @@ async def test_a_reader_that_stops_reading_is_ended_and_resumes_without_a_gap(
     ended = await end_of(following, taken)
     assert code_and_reason(ended) == ("RESOURCE_EXHAUSTED", "READER_TOO_SLOW")
     assert len(taken) < len(whole)
-    rest = stub.StreamAnswer(
+    rest = edge.queries.StreamAnswer(
         StreamAnswerRequest(name=query, after_cursor=taken[-1].cursor), metadata=metadata
     )
     resumed = [*taken, *[event async for event in rest]]
@@ -207,15 +206,18 @@ async def test_a_model_that_breaks_off_every_time_is_asked_three_times(
     assert models.calls()["chat"] == 3
 
 
-async def test_a_model_that_refuses_is_asked_once(connect: Connect, models: ModelServer) -> None:
+@pytest.mark.parametrize("calls", ["chat", "embeddings"])
+async def test_a_model_that_refuses_is_asked_once(
+    connect: Connect, models: ModelServer, calls: str
+) -> None:
     client = connect()
     await indexed_weir(client)
     models.forget_calls()
-    models.behave(refuse_status=400, kinds=["chat"])
+    models.behave(refuse_status=400, kinds=[calls])
     failure = await failed(client.ask(QUESTION))
     assert failure.reason == ErrorReason.ERROR_REASON_MODEL_REFUSED
     assert failure.code == grpc.StatusCode.FAILED_PRECONDITION
-    assert models.calls()["chat"] == 1
+    assert models.calls()[calls] == 1
 
 
 async def test_a_query_fails_when_its_time_is_over(connect: Connect, models: ModelServer) -> None:
@@ -233,14 +235,16 @@ async def test_a_query_fails_when_its_time_is_over(connect: Connect, models: Mod
 
 
 async def test_a_silent_stream_has_heartbeats_until_a_broken_model_is_given_up(
-    connect: Connect, models: ModelServer, system: System, tenant: str, stub: QueryServiceStub
+    connect: Connect, models: ModelServer, system: System, tenant: str, edge: Services
 ) -> None:
     """Takes the half minute that a failing model is given."""
     await indexed_weir(connect())
     models.forget_calls()
     models.behave(error_probability=1, kinds=["chat"])
     ask = AskRequest(query=SubmitQueryRequest(text=QUESTION))
-    events = [event async for event in stub.Ask(ask, metadata=bearer(token(system, tenant)))]
+    events = [
+        event async for event in edge.queries.Ask(ask, metadata=bearer(token(system, tenant)))
+    ]
     kinds = [kind(event) for event in events]
     assert kinds[-1] == "failed"
     status = events[-1].failed.error
@@ -253,14 +257,14 @@ async def test_a_silent_stream_has_heartbeats_until_a_broken_model_is_given_up(
 
 
 async def test_a_stream_ends_with_its_token(
-    connect: Connect, models: ModelServer, system: System, tenant: str, stub: QueryServiceStub
+    connect: Connect, models: ModelServer, system: System, tenant: str, edge: Services
 ) -> None:
     await indexed_weir(connect())
     models.behave(first_token_seconds=5, kinds=["chat"])
     metadata = bearer(token(system, tenant, timedelta(seconds=2)))
     ask = AskRequest(query=SubmitQueryRequest(text=QUESTION))
     events: list[AnswerEvent] = []
-    ended = await end_of(aiter(stub.Ask(ask, metadata=metadata)), events)
+    ended = await end_of(aiter(edge.queries.Ask(ask, metadata=metadata)), events)
     assert code_and_reason(ended) == ("UNAUTHENTICATED", "TOKEN_EXPIRED")
     assert kind(events[0]) == "accepted"
     assert not TERMINAL & {kind(event) for event in events}
@@ -283,5 +287,3 @@ async def test_a_client_that_can_renew_its_token_outlives_it(
     assert text_of(events) == events[-1].completed.answer
     assert len(given) >= 2
     assert models.calls()["chat"] == 1
-
-

@@ -37,9 +37,7 @@ def models(model_server: ModelServer) -> Iterator[ModelServer]:
 
 
 @pytest.fixture(scope="session")
-def system(
-    model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+def system(model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     grpc_port = free_port()
     options = SystemOptions(
         grpc_port,

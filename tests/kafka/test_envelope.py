@@ -187,6 +187,18 @@ def test_the_largest_identity_that_the_contract_and_the_tokens_allow_still_fits(
         assert envelope.statement.readers == readers
 
 
+def test_what_is_asked_for_again_and_again_is_not_judged_again(
+    authority: Any, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forebay_kafka.envelope.CACHED_VERDICTS", 4)
+    verifier = EnvelopeVerifier(authority.jwks)
+    long_answer = authority.seal(RECORD, identity, STATEMENT)
+    first = verifier.verify(long_answer)
+    for number in range(10):
+        verifier.verify(authority.seal(RECORD, identity, replace(STATEMENT, name=f"d{number}")))
+        assert verifier.verify(long_answer) is first
+
+
 def test_keys_are_checked_when_they_are_read(authority: Any) -> None:
     public = authority.jwks
     with pytest.raises(ValueError, match="private"):

@@ -8,7 +8,7 @@ import pytest
 
 from forebay.query.v1 import AnswerEvent
 from forebay.records.v1 import AnswerRecord
-from forebay_kafka.history import READERS, LogHistory
+from forebay_kafka.history import READERS, STALL_SECONDS, LogHistory
 from forebay_kafka.partitioning import partition_for
 from forebay_kafka.publisher import Position, Publisher
 from forebay_kafka.settings import KafkaSettings
@@ -84,3 +84,20 @@ async def test_a_reader_that_leaves_gives_its_place_back(
     await asyncio.gather(*leaving, return_exceptions=True)
     found = await history.read(partition, first, last + 1, name.encode())
     assert len(found) == 2_000
+
+
+async def test_a_reading_that_nobody_waits_for_ends_at_once(
+    publisher: Publisher, history: LogHistory
+) -> None:
+    name = f"queries/{uuid4().hex}"
+    [position] = await interleave(publisher, [name], 1)
+    partition, start, never = position.partition, position.offset, position.offset + 1_000_000
+    leaving = [
+        asyncio.create_task(history.read(partition, start, never, name.encode()))
+        for _ in range(READERS)
+    ]
+    await asyncio.sleep(0)  # both have a consumer now
+    for task in leaving:
+        task.cancel()
+    async with asyncio.timeout(STALL_SECONDS / 2):
+        assert len(await history.read(partition, start, start + 1, name.encode())) == 1

@@ -14,7 +14,7 @@ from forebay_kafka.partitioning import partition_for
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
-from forebay_kafka.tail import LogTail
+from forebay_kafka.tail import LOOK_UP_SECONDS, LogTail
 from forebay_kafka.topics import topic_of
 from forebay_standalone.broker import KafkaBroker
 from forebay_standalone.ports import free_port
@@ -139,6 +139,17 @@ async def test_looking_up_offsets_and_history_says_that_the_log_is_away(
     async with LogHistory(own[1], ANSWERS) as history:
         with pytest.raises(LogUnavailable):
             await history.read(0, 0, 1, b"x")
+
+
+async def test_everybody_hears_in_time_that_the_log_tells_no_offsets() -> None:
+    """The client does one look-up at a time: nobody may wait for those of all others."""
+    nowhere = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", options={"log_level": 0})
+    async with LogTail(nowhere, ANSWERS, lambda _: None) as tail:
+        started = time.monotonic()
+        calls = [tail.end_offset(number % 3) for number in range(50)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {LogUnavailable}
+        assert time.monotonic() - started < LOOK_UP_SECONDS + 1
 
 
 async def test_a_tail_goes_on_where_it_was_once_the_log_is_back(

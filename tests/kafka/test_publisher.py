@@ -107,6 +107,19 @@ async def test_records_of_one_key_land_in_the_order_of_the_calls(
     assert {position.partition for position in positions} == {partition_for(query, 4)}
 
 
+async def test_a_call_that_cannot_be_published_holds_up_nobody_behind_it(
+    settings: KafkaSettings, query: str
+) -> None:
+    # A fresh publisher: all three wait for the partition count.
+    async with Publisher(settings) as publisher, asyncio.timeout(20):
+        calls = [
+            publisher.publish(delta(query, 1), key=key, identity_token=TOKEN)
+            for key in (query, "half a pair: \ud800", query)
+        ]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Position, UnicodeEncodeError, Position]
+
+
 def publish_later(publisher: Publisher, query: str, sequence: int) -> asyncio.Task[Position]:
     return asyncio.create_task(
         publisher.publish(delta(query, sequence), key=query, identity_token=TOKEN)

@@ -21,6 +21,7 @@ from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
 from forebay_server.answers.delivery import AnswerDelivery, Reading
 from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderTooSlow
 from forebay_server.answers.follower import MAX_QUEUED, Follower
+from forebay_server.answers.lifetime import LIFETIME_MS
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.errors import ClearanceTooLow, TokenExpired
 from forebay_server.governance.caller import Caller, TierLimits
@@ -56,9 +57,9 @@ def event(attempt: str = "", sequence: int = 0, **kind: Any) -> AnswerEvent:
     return made
 
 
-def accepted() -> AnswerEvent:
+def accepted(deadline: float = DEADLINE) -> AnswerEvent:
     made = event(accepted=AnswerEvent.Accepted(text="How deep?"))
-    made.accepted.expire_time.FromSeconds(int(DEADLINE))
+    made.accepted.expire_time.FromSeconds(int(deadline))
     return made
 
 
@@ -93,11 +94,17 @@ def logged(events: Iterable[AnswerEvent], caller: Caller = CALLER) -> list[Recei
 
 
 class WrittenLog:
-    """An AnswerReader whose log is a list; what is pushed comes after it."""
+    """An AnswerReader whose log is a list; what is pushed comes after it.
 
-    def __init__(self, records: Sequence[Received] = ()) -> None:
+    `behind` is in the log too, but has not reached the follower yet.
+    """
+
+    def __init__(
+        self, records: Sequence[Received] = (), *, behind: Sequence[Received] = ()
+    ) -> None:
         self.records = list(records)
         self.follower = Follower()
+        self._behind = list(behind)
 
     @asynccontextmanager
     async def following(self, name: str, time_ms: int) -> AsyncIterator[Follower]:
@@ -107,7 +114,13 @@ class WrittenLog:
 
     async def snapshot(self, name: str, time_ms: int, *, up_to: int = 0) -> Sequence[Received]:
         assert (name, time_ms) == (NAME, int(ASKED_AT * 1000))
-        return self.records
+        return (*self.records, *self._behind)
+
+    async def catch_up(self, name: str) -> None:
+        assert name == NAME
+        for each in self._behind:
+            self.follower.push(each)
+        self._behind.clear()
 
 
 class Hands:
@@ -250,6 +263,47 @@ async def test_a_reader_that_leaves_between_two_events_loses_none() -> None:
 async def test_nothing_in_the_log_is_no_query() -> None:
     with pytest.raises(QueryNotFound):
         await delivery(WrittenLog()).query(READING)
+    with pytest.raises(QueryNotFound):
+        await kinds(WrittenLog())
+
+
+async def test_a_call_that_is_tried_again_for_long_is_followed_from_its_acceptance() -> None:
+    """Its name still has the time of the first try, a quarter of an hour ago."""
+    now = ASKED_AT + 14 * 60
+    log = WrittenLog()
+    events = delivery(log, Hands(now)).events(READING, accepted=True)
+    first = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    log.follower.push(logged([accepted(now + 60)])[0])
+    assert (await first).HasField("accepted")
+
+
+async def test_the_latest_acceptance_says_how_long_an_answer_may_take() -> None:
+    late = Hands(DEADLINE + 30)
+    log = WrittenLog(logged([accepted(), accepted(DEADLINE + 60)]))
+    assert (await delivery(log, late).query(READING)).state == Query.STATE_QUEUED
+    events = delivery(log, late).events(READING)
+    assert (await anext(events)).HasField("accepted")
+    log.follower.push(logged([event(cancelled=AnswerEvent.Cancelled())])[0])
+    assert (await anext(events)).HasField("cancelled")
+
+
+async def test_a_query_past_its_deadline_is_not_over_before_all_of_the_log_was_seen() -> None:
+    whole = logged(WHOLE)
+    log = WrittenLog(whole[:1], behind=whole[1:])
+    shown = ["accepted", "retrieved", "delta", "completed"]
+    assert await kinds(log, clock=Hands(DEADLINE + 6)) == shown
+
+
+async def test_an_end_that_comes_long_after_every_deadline_counts_for_nobody() -> None:
+    """Or readers of all of the log would tell another end than those of its beginning."""
+    begun, ended = logged(WHOLE[:-1]), logged(WHOLE)[-1:]
+    too_late = replace(ended[0], timestamp_ms=int(ASKED_AT * 1000) + LIFETIME_MS)
+    clock = Hands(ASKED_AT + LIFETIME_MS / 1000 + 60)
+    query = await delivery(WrittenLog([*begun, too_late]), clock).query(READING)
+    assert (query.state, query.error.code) == (Query.STATE_FAILED, Code.DEADLINE_EXCEEDED)
+    with pytest.raises(QueryExpired):
+        await kinds(WrittenLog([*begun, too_late]), clock=clock)
 
 
 async def test_a_query_past_its_deadline_is_failed_and_has_another_etag() -> None:

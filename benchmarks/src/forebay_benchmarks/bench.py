@@ -1,6 +1,7 @@
 """The run: every figure beside its bare baseline, measured in turns."""
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from forebay_benchmarks.rounds import LONG, QUICK, Plan
 from forebay_benchmarks.scenarios import SCENARIOS
 from forebay_benchmarks.stand import stand
 from forebay_standalone.errors import StandaloneError
+
+_TERMINATED = 128 + signal.SIGTERM  # what shells say of a program that ended by this signal
 
 
 @click.command()
@@ -35,6 +38,8 @@ def bench(*, quick: bool, json_path: Path | None, only: Sequence[str]) -> None:
 
     Exits with 1 when a call failed in any round: figures of failing calls mean nothing.
     """
+    # As an exception it ends every process and removes the folder on its way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         figures = run(QUICK if quick else LONG, only or tuple(SCENARIOS))
     except (BenchmarkError, StandaloneError) as error:

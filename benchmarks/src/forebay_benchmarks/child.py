@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -90,7 +90,8 @@ class Child:
 
 def _run(entry: Entry[ConfigT], config: ConfigT, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children in order
-    uvloop.run(_serve(entry, config, pipe))
+    with suppress(BrokenPipeError):  # the parent has left: nobody waits for the answer
+        uvloop.run(_serve(entry, config, pipe))
 
 
 async def _serve(entry: Entry[ConfigT], config: ConfigT, pipe: Connection) -> None:

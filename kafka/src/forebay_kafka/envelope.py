@@ -108,13 +108,15 @@ class EnvelopeVerifier:
     def verify(self, token: bytes) -> Envelope:
         """The envelope behind a header's bytes; IdentityInvalid when nobody vouches for it."""
         known = self._verdicts.get(token)
-        if known is None:
-            known = self._judge(token)
-            if len(token) <= MAX_CACHED_BYTES:
-                self._verdicts[token] = known
-            if len(self._verdicts) > CACHED_VERDICTS:
-                self._verdicts.popitem(last=False)
-        return known
+        if known is not None:
+            self._verdicts.move_to_end(token)  # a long answer stays known however many others come
+            return known
+        judged = self._judge(token)
+        if len(token) <= MAX_CACHED_BYTES:
+            self._verdicts[token] = judged
+        if len(self._verdicts) > CACHED_VERDICTS:
+            self._verdicts.popitem(last=False)
+        return judged
 
     def _judge(self, token: bytes) -> Envelope:
         if len(token) > MAX_TOKEN_BYTES:

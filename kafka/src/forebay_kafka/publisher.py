@@ -25,6 +25,8 @@ from forebay_kafka.topics import (
     topic_of,
 )
 
+# What waits for a log that is away, with documents in it: librdkafka's own bound is 1 GiB.
+MAX_WAITING_KIB = 256 * 1024
 POLL_SECONDS = 0.1  # only how long close() may wait for the thread; reports end a poll at once
 
 
@@ -59,6 +61,7 @@ class Publisher:
                 "enable.idempotence": True,
                 "delivery.timeout.ms": int(settings.delivery_timeout * 1000),
                 "message.max.bytes": MAX_RECORD_BYTES,
+                "queue.buffering.max.kbytes": MAX_WAITING_KIB,
                 # Records of calls that run side by side share a batch without waiting for it.
                 "linger.ms": 0,
             }
@@ -211,9 +214,10 @@ class Publisher:
             metadata = self._producer.list_topics(topic, self._settings.delivery_timeout)
         except confluent_kafka.KafkaException as error:
             raise LogUnavailable("the log cannot be reached") from error
-        if metadata.topics[topic].error is not None:
+        count = len(metadata.topics[topic].partitions)
+        if metadata.topics[topic].error is not None or not count:
             raise LogUnavailable("the log does not have its topics yet")
-        return len(metadata.topics[topic].partitions)
+        return count
 
     def _poll(self) -> None:
         while not self._closing.is_set():
@@ -256,6 +260,8 @@ def _attempt(future: asyncio.Future[Any], action: Callable[[int], None], count: 
         future.set_exception(LogUnavailable("the log takes records more slowly than they come"))
     except confluent_kafka.KafkaException as error:
         future.set_exception(_failure(error.args[0]))
+    except Exception as error:  # noqa: BLE001 it is this caller's alone; others may wait behind it
+        future.set_exception(error)
 
 
 def _position(landed: confluent_kafka.Message) -> Position:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -65,6 +66,9 @@ async def serve(configuration: Configuration, address: str, *, shared: bool) -> 
     credentials = _credentials(settings)
     async with edge(configuration, share_port=shared) as built:
         port = await built.server.start(built.services, address, credentials)
+        # What was loaded up to now stays: collections need not look at it again.
+        gc.collect()
+        gc.freeze()
         _log.info("serving", extra={"address": address, "port": port})
         await leaving.wait()
         _log.info("draining", extra={"seconds": settings.drain_timeout})

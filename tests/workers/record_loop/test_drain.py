@@ -5,6 +5,8 @@ from typing import Any
 from forebay_workers.record_loop.stage import Retry, Work
 
 from .bench import PROMPT, Bench
+from .memory_log import MemoryLog
+from .minting import Mint
 from .scripted_stage import ScriptedStage
 from .test_commits import blocks
 from .test_retries import Failing
@@ -75,3 +77,23 @@ async def test_a_record_that_fails_during_the_drain_is_left_to_the_next_member(
     assert stage.started == ["a-0"]
     assert await bench.committed() == {}
     assert await bench.dead_letters() == []
+
+
+async def test_a_draining_member_begins_nothing_of_partitions_that_it_still_gets(
+    memory_log: MemoryLog, mint: Mint
+) -> None:
+    async with Bench(memory_log, mint, "forebay.test") as bench:
+        script, gate = blocks(*(f"p{partition}-0" for partition in range(4)))
+        first, second = ScriptedStage(script), ScriptedStage(script)
+        one, two = bench.start(first), bench.start(second)
+        await first.until(lambda: first.ownership != [] and second.ownership != [])
+        for partition in range(4):
+            await bench.queries(f"p{partition}-0", partition=partition)
+        await first.until(lambda: first.running == 2)
+        one.stop.set()
+        await two.crash()
+        await first.until(lambda: one.loop.snapshot().partitions == 4)
+        gate.set()
+        await one.task
+        assert sorted(first.started) == sorted(first.done)
+        assert len(first.started) == 2

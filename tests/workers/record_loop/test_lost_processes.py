@@ -28,6 +28,8 @@ class MemberProcess(Journal):
     async def _read(self) -> None:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
+            if not line.endswith(b"\n"):
+                return  # killed while it wrote
             what, name = line.decode().split()[:2]
             {"began": self.began, "ended": self.ended}[what].append(name)
             self.note()

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
@@ -72,6 +73,26 @@ async def test_a_record_that_outlasts_the_rebalance_is_cancelled_and_runs_elsewh
     assert sorted(first.done + second.done) == names
 
 
+async def test_records_that_wait_when_their_partition_leaves_run_elsewhere_alone(
+    bench: Bench,
+) -> None:
+    first, second = (ScriptedStage() for _ in range(2))
+    first.script, gate = blocks("p0n0-0")
+    bench.start(first, replace(PROMPT, max_in_flight=1, revoke_timeout=0.05))
+    for partition in range(4):
+        names = [f"p{partition}n{n}-0" for n in range(5)]
+        await bench.queries(*names, partition=partition)
+        if partition == 0:
+            await first.until(lambda: first.running == 1)
+    bench.start(second)
+    await second.until(lambda: len(second.done) >= 10)
+    gate.set()
+    await bench.until_committed(5, 5, 5, 5)
+    assert len(first.started) + len(second.started) == len({*first.started, *second.started}) + (
+        "p0n0-0" in second.started
+    )
+
+
 async def test_no_record_runs_before_the_stage_has_taken_its_partition_over(bench: Bench) -> None:
     stage = ScriptedStage()
     stage.take_over_gate = asyncio.Event()
@@ -79,7 +100,7 @@ async def test_no_record_runs_before_the_stage_has_taken_its_partition_over(benc
     member = bench.start(stage)
     await stage.until(lambda: stage.ownership != [])
     async with asyncio.timeout(30):
-        while member.loop.snapshot().consumed == 0:
+        while member.loop.snapshot().consumed == 0:  # noqa: ASYNC110 nothing announces it
             await asyncio.sleep(0)
     assert stage.started == []
     assert stage.ownership == [("take_over", frozenset(range(4)))]
@@ -118,5 +139,24 @@ async def test_work_of_a_lost_partition_is_cancelled_and_never_committed(
         await member.source.lose_everything()
         assert stage.running == 0
         assert member.loop.snapshot().partitions == 0
+        await member.drain()
+        assert await bench.committed() == {}
+
+
+async def test_work_that_ignores_its_cancellation_is_not_committed_either(
+    memory_log: MemoryLog, mint: Mint
+) -> None:
+    async def stubborn(_: object) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async with Bench(memory_log, mint, "forebay.test") as bench:
+        stage = ScriptedStage(stubborn)
+        member = bench.start(stage)
+        await bench.queries("a-0")
+        await stage.until(lambda: stage.running == 1)
+        assert isinstance(member.source, MemoryMember)
+        await member.source.lose_everything()
+        assert stage.done == ["a-0"]
         await member.drain()
         assert await bench.committed() == {}

@@ -120,19 +120,19 @@ async def test_an_outage_is_waited_out_however_long_it_takes(
 async def test_the_owner_is_told_before_the_dead_letter_is_written(bench: Bench) -> None:
     tries = 0
 
-    async def fails_twice(_: Work[Any]) -> None:
+    async def fails_five_times(_: Work[Any]) -> None:
         nonlocal tries
         tries += 1
         assert await bench.dead_letters() == []
-        if tries < 3:
+        if tries < 6:
             raise Failing(Retry.BRIEFLY)
 
     stage = failing(Failing(Retry.NEVER))
-    stage.give_up_script = fails_twice
+    stage.give_up_script = fails_five_times
     bench.start(stage, clock=FastClock())
     await bench.queries("a-0", "a-1")
     await bench.until_committed(2)
-    assert tries == 3
+    assert tries == 6
     assert len(await bench.dead_letters()) == 1
 
 

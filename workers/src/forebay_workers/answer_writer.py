@@ -24,7 +24,8 @@ class AnswerWriter:
         self._name = name
         self._attempt = uuid4().hex
         self._sequence = 0
-        self._on_their_way: list[asyncio.Future[Position]] = []
+        self._on_their_way: set[asyncio.Future[Position]] = set()
+        self._failure: BaseException | None = None
 
     def open(self, reason: str) -> None:
         """Begin the attempt; readers see it only when there was one before."""
@@ -34,15 +35,23 @@ class AnswerWriter:
         """Write the next event, without waiting for its acknowledgement."""
         self._sequence += 1
         record = answer_record(self._name, attempt=self._attempt, sequence=self._sequence, **event)
-        self._on_their_way.append(
-            asyncio.ensure_future(publish(self._publisher, self._work, record))
-        )
+        writing = asyncio.ensure_future(publish(self._publisher, self._work, record))
+        self._on_their_way.add(writing)
+        writing.add_done_callback(self._landed)
+
+    def require_whole(self) -> None:
+        """Raise LogUnavailable where an event was not acknowledged.
+
+        The attempt has a gap then, and nothing behind it counts.
+        """
+        if self._failure is not None:
+            raise self._failure
 
     async def acknowledged(self) -> None:
         """Wait until the log has everything written so far. Raises LogUnavailable."""
-        while self._on_their_way:
-            await self._on_their_way[0]
-            del self._on_their_way[0]
+        if self._on_their_way:
+            await asyncio.wait(self._on_their_way)
+        self.require_whole()
 
     async def complete(
         self, answer: str, finish_reason: AnswerEvent.Completed.FinishReason.ValueType
@@ -52,11 +61,10 @@ class AnswerWriter:
         self.write(completed=AnswerEvent.Completed(answer=answer, finish_reason=finish_reason))
         await self.acknowledged()
 
-
-def _note(writing: asyncio.Future[Position]) -> None:
-    # An attempt that is abandoned asks for no results; its errors are no news then.
-    if not writing.cancelled():
-        writing.exception()
+    def _landed(self, writing: asyncio.Future[Position]) -> None:
+        self._on_their_way.discard(writing)
+        if not writing.cancelled() and self._failure is None:
+            self._failure = writing.exception()
 
 
 async def fail(publisher: Publisher, work: Work[Any], name: str, error: Status) -> None:

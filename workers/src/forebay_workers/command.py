@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -66,6 +67,9 @@ async def _work(configuration: Configuration, names: tuple[str, ...]) -> int:
 async def _announce(settings: WorkerSettings, loops: Sequence[RecordLoop]) -> None:
     for loop in loops:
         await loop.joined.wait()
+    # What was loaded up to now stays: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
     log.info("every stage has its partitions")
     if settings.ready_file is not None:
         settings.ready_file.touch()
@@ -111,7 +115,8 @@ def _configure_log() -> None:
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # One line per model call says nothing that a failure does not say better.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2"):
+        logging.getLogger(client).setLevel(logging.WARNING)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,20 +17,16 @@ from forebay_kafka.query_view import query_of, with_etag
 from forebay_kafka.records import Received, RecordReader
 from forebay_server.answers.errors import QueryExpired, QueryNotFound
 from forebay_server.answers.follower import Follower
+from forebay_server.answers.lifetime import GRACE_SECONDS, LIFETIME_MS, LONGEST_SECONDS
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import ClearanceTooLow, TokenExpired
 from forebay_server.governance.caller import Caller
-from forebay_server.request_ids import SECONDS_BACK
 from forebay_server.seals.cursors import Cursors
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
-GRACE_SECONDS = 5.0  # for the worker that writes the failure of a query past its deadline
-# From the time in a name to the last deadline there can be: a call that is tried again, then the
-# contract's longest timeout, and a minute of clock difference.
-LONGEST_SECONDS = SECONDS_BACK + 600.0 + 60.0
 
 
 @dataclass(frozen=True)
@@ -57,15 +53,21 @@ class AnswerDelivery:
         self._cursors = cursors
         self._clock = clock
 
-    async def events(self, reading: Reading, after: int = -1) -> AsyncGenerator[AnswerEvent, None]:
+    async def events(
+        self, reading: Reading, after: int = -1, *, accepted: bool = False
+    ) -> AsyncGenerator[AnswerEvent, None]:
         """The events behind an offset, up to the terminal one, with heartbeats in between.
 
-        Raises ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable.
+        `accepted` says that the query is known to be in the log. Raises QueryNotFound otherwise
+        when it is not, ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable.
         """
         fold = AnswerFold()
         async with self._reader.following(reading.name, reading.time_ms) as follower:
+            if not accepted and not follower.ready:
+                # This tells a query that was never accepted from one that is silent.
+                await self.query(reading)
             while not fold.closed:
-                received = await self._next(follower, reading.caller, _last_moment(reading, fold))
+                received = await self._next(follower, reading, fold)
                 if received is None:
                     yield self._heartbeat(reading.name)
                     continue
@@ -89,18 +91,20 @@ class AnswerDelivery:
         return _expired(query) if overdue else query
 
     async def _next(
-        self, follower: Follower, caller: Caller, last_moment: float
+        self, follower: Follower, reading: Reading, fold: AnswerFold
     ) -> Received | None:
-        now = self._clock()
-        if now >= caller.expire_time:
+        now, token_end = self._clock(), reading.caller.expire_time
+        last_moment = _last_moment(reading, fold)
+        if now >= token_end:
             raise TokenExpired
+        if now >= last_moment and not follower.ready:
+            await self._reader.catch_up(reading.name)
+            if not follower.ready:
+                raise QueryExpired
         if follower.ready:  # what the log holds is delivered however late its reader comes
             return await follower.next()
-        if now >= last_moment:
-            raise QueryExpired
-        patience = min(HEARTBEAT_SECONDS, caller.expire_time - now, last_moment - now)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(min(HEARTBEAT_SECONDS, token_end - now, last_moment - now)):
                 return await follower.next()
         except TimeoutError:
             return None
@@ -115,6 +119,8 @@ class AnswerDelivery:
                 yield event
 
     def _own_event(self, reading: Reading, record: Received) -> AnswerEvent | None:
+        if record.timestamp_ms >= reading.time_ms + LIFETIME_MS:
+            return None
         try:
             verified = self._records.read(record)
         except KafkaError as error:

@@ -18,6 +18,7 @@ from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.tail import LogTail
 from forebay_kafka.topics import topic_of
 from forebay_server.answers.follower import Follower
+from forebay_server.answers.lifetime import LIFETIME_MS
 from forebay_server.answers.window import PartitionWindow
 
 KEPT_MS = 150_000  # a query's usual minute, the margin below, and some time to resume
@@ -66,7 +67,10 @@ class AnswerReader:
 
     @asynccontextmanager
     async def following(self, name: str, time_ms: int) -> AsyncIterator[Follower]:
-        """All records of a query, those of the past first; `time_ms` is the time in its name."""
+        """The records of a query, those of the past first; `time_ms` is the time in its name.
+
+        Raises LogUnavailable.
+        """
         partition = partition_for(name, self._count)
         window = await self._window(partition)
         key, follower = name.encode(), Follower()
@@ -81,13 +85,21 @@ class AnswerReader:
             self._forget(key, follower)
 
     async def snapshot(self, name: str, time_ms: int, *, up_to: int = 0) -> Sequence[Received]:
-        """All records that the log has of a query now, and at least up to an offset."""
+        """The records that the log has of a query now, and at least up to an offset.
+
+        Raises LogUnavailable.
+        """
+        await self.catch_up(name, up_to=up_to)
         partition, key = partition_for(name, self._count), name.encode()
-        window = await self._window(partition)
-        end = max(up_to, await self._tail.end_offset(partition))
-        await self._reach(window, end)
+        window = self._windows[partition]
         kept, kept_from = window.of(key), window.start
         return (*await self._older(window, partition, key, time_ms, kept_from), *kept)
+
+    async def catch_up(self, name: str, *, up_to: int = 0) -> None:
+        """Wait until a query's followers have what the log holds now. Raises LogUnavailable."""
+        partition = partition_for(name, self._count)
+        window = await self._window(partition)
+        await self._reach(window, max(up_to, await self._tail.end_offset(partition)))
 
     async def _older(
         self, window: PartitionWindow, partition: int, key: bytes, time_ms: int, end: int
@@ -96,7 +108,8 @@ class AnswerReader:
         if since_ms >= window.since_ms:
             return ()
         start = await self._tail.offset_at(partition, since_ms)
-        return await self._history.read(partition, start, end, key)
+        until = await self._tail.offset_at(partition, time_ms + LIFETIME_MS)
+        return await self._history.read(partition, start, min(until, end), key)
 
     async def _window(self, partition: int) -> PartitionWindow:
         window = self._windows.get(partition)

@@ -50,7 +50,7 @@ class QueryService:
         """Put a question into the log and follow its answer."""
         submitted = await self._intake.submit(call, request.query)
         reading = Reading(call.caller, submitted.query.name, submitted.time_ms)
-        async with aclosing(self._delivery.events(reading)) as events:
+        async with aclosing(self._delivery.events(reading, accepted=True)) as events:
             async for event in events:
                 yield event
 
@@ -60,8 +60,6 @@ class QueryService:
         """Follow an answer, or go on behind a cursor."""
         reading = self._reading(call, request.name)
         after = self._after(request)
-        # Looking it up first tells a query that was never accepted from one that is silent.
-        await self._delivery.query(reading)
         async with aclosing(self._delivery.events(reading, after)) as events:
             async for event in events:
                 yield event

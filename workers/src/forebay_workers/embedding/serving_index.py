@@ -27,3 +27,7 @@ class ServingIndex:
                 )
                 self._id = index.id
             return self._id
+
+    def forget(self) -> None:
+        """Ask anew next time: the index is no more."""
+        self._id = None

@@ -15,7 +15,7 @@ from forebay_kafka.partitioning import document_partition_key
 from forebay_kafka.records import Verified
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Failure
-from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn
+from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
 from forebay_workers.document_version import document_key, document_version, failure_of
@@ -33,6 +33,7 @@ from forebay_workers.stage_failure import Rules, judged
 RULES: Rules = {
     DatabaseUnavailable: Retry.UNTIL_BACK,  # nothing can be indexed without it
     IndexWithdrawn: Retry.UNTIL_BACK,
+    ServingIndexMismatch: Retry.UNTIL_BACK,  # for an operator; not one version is at fault
     ModelThrottled: Retry.BRIEFLY,
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
@@ -94,7 +95,11 @@ class Embedding:
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
         vectors = await self._vectors(work.envelope.identity.tenant, texts, hashes)
         passages = _passages(chunk_set, hashes, vectors)
-        await self._writer.publish(_version(work), index_id, passages)
+        try:
+            await self._writer.publish(_version(work), index_id, passages)
+        except IndexWithdrawn:
+            self._index.forget()
+            raise
 
     async def _vectors(
         self, tenant: str, texts: Sequence[str], hashes: Sequence[bytes]

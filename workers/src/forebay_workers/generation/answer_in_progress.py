@@ -21,21 +21,24 @@ class AnswerInProgress:
     def __init__(self, writer: AnswerWriter) -> None:
         self._writer = writer
         self._text: list[str] = []
+        self.has_parts = False
+        """Whether the model has said anything that a further attempt would take back."""
         self._joiner = DeltaJoiner(self._write_delta)
         self._finish = AnswerEvent.Completed.FINISH_REASON_STOP
-
-    @property
-    def has_parts(self) -> bool:
-        """Whether the model has written anything that a further attempt would take back."""
-        return bool(self._text)
 
     def begin(self, context: ContextRecord) -> None:
         """Open the attempt and show what was found."""
         self._writer.open("the answer is written again")
         self._writer.write(retrieved=AnswerEvent.Retrieved(passages=context.passages))
 
+    async def acknowledged(self) -> None:
+        """Wait until the log has all events so far. Raises LogUnavailable."""
+        await self._writer.acknowledged()
+
     def add(self, part: AnswerPart) -> None:
-        """Take the model's next part."""
+        """Take the model's next part. Raises LogUnavailable where the log has lost a former one."""
+        self._writer.require_whole()
+        self.has_parts = True
         match part:
             case TextDelta(text):
                 self._text.append(text)

@@ -73,9 +73,11 @@ class Generation:
     async def give_up(self, work: Work[ContextRecord], error: Exception) -> None:
         """Tell the asker that there will be no answer, unless it has ended otherwise."""
         self._opened.pop(_key(work), None)
-        if self._answers.progress(work.message.name).ended.is_set():
+        progress = self._answers.progress(work.message.name)
+        if progress.ended.is_set():
             return
         await fail(self._publisher, work, work.message.name, status_of(error))
+        progress.ended.set()
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Read which queries of these partitions have ended, and go on reading."""
@@ -99,12 +101,14 @@ class Generation:
                 await asyncio.wait({writing})
         if not writing.cancelled():
             writing.result()
-            # The log will tell the same in a moment; until then nothing may begin it again.
             progress.ended.set()
 
     async def _write(self, work: Work[ContextRecord]) -> None:
         answer = self._opened.pop(_key(work), None) or self._begin(work)
         try:
+            if work.attempt > 1:
+                # The log may be why: no model is paid before it takes records again.
+                await answer.acknowledged()
             with judged(RULES):
                 async with aclosing(self._model.generate(_request(work))) as parts:
                     async for part in parts:

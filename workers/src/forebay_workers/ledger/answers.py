@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """One query's answer so far. `ended` is set once its terminal event is in the log."""
+    """One query's answer so far.
+
+    `ended` is set once its terminal event is in the log. Whoever wrote it sets it too: the log
+    tells so only a moment later, and until then nothing may begin the answer again.
+    """
 
     touched: float
     fold: AnswerFold = field(default_factory=AnswerFold)

@@ -58,7 +58,7 @@ class RecordLoop:
         self._inbox: deque[tuple[HeldPartition, Received]] = deque()
         self._arrived = asyncio.Event()
         self._running: set[Run] = set()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         self._finished = 0
         self._commit_timer: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] | None = None
@@ -71,11 +71,10 @@ class RecordLoop:
         self._failure = asyncio.get_running_loop().create_future()
         self._source.start(self)
         admission = self._spawn(self._admit_arrivals())
-        stopped = self._spawn(_wait_for(stop))
+        stopped = self._spawn(stop.wait())
         try:
-            await asyncio.wait(
-                {admission, stopped, self._failure}, return_when=asyncio.FIRST_COMPLETED
-            )
+            ends: set[asyncio.Future[Any]] = {admission, stopped, self._failure}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for ended in (self._failure, admission):
                 if ended.done():
                     ended.result()
@@ -118,7 +117,7 @@ class RecordLoop:
         touched = set()
         for record in records:
             held = self._held.get(TopicPartition(record.topic, record.partition))
-            if held is None or held.leaving:
+            if held is None:
                 continue
             self._runner.counts.consumed += 1
             held.take(record)
@@ -291,12 +290,8 @@ class RecordLoop:
         kept = {name.partition for name in self._held}
         return frozenset(name.partition for name in partitions) - kept
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()

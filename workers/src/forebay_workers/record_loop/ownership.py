@@ -52,7 +52,7 @@ class Ownership:
         finally:
             taking.cancel()
             self._taking = None
-        if True:
+        if not taking.cancelled():
             self._taken |= numbers
 
     async def _insist(self, numbers: frozenset[int]) -> None:

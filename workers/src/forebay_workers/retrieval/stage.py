@@ -82,6 +82,7 @@ class Retrieval:
         if self._is_done(work.message.name):
             return
         await fail(self._publisher, work, work.message.name, status_of(error))
+        self._answers.progress(work.message.name).ended.set()
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Read which queries of these partitions are done."""
@@ -94,7 +95,7 @@ class Retrieval:
             await output.release(partitions)
 
     def _is_done(self, name: str) -> bool:
-        return name in self._contexts or self._answers.progress(name).fold.closed
+        return name in self._contexts or self._answers.progress(name).ended.is_set()
 
     async def _hand_on(self, work: Work[QueryRecord], passages: Sequence[Passage]) -> None:
         query = work.message
@@ -117,7 +118,7 @@ class Retrieval:
         writer.open("the passages are looked for again")
         writer.write(retrieved=AnswerEvent.Retrieved(passages=passages))
         await writer.complete("", AnswerEvent.Completed.FINISH_REASON_RETRIEVED)
-        self._contexts.add(work.message.name)
+        self._answers.progress(work.message.name).ended.set()
 
 
 def _passage(found: FoundPassage) -> Passage:

@@ -1,0 +1,13 @@
+"""How long after the time in its name a query can still have events."""
+
+from __future__ import annotations
+
+from forebay_server.request_ids import SECONDS_BACK
+
+GRACE_SECONDS = 5.0  # for the worker that writes the failure of a query past its deadline
+# To the last deadline there can be: a call that is tried again, then the contract's longest
+# timeout, and a minute of clock difference.
+LONGEST_SECONDS = SECONDS_BACK + 600.0 + 60.0
+# By the broker's clock, with a minute for its difference. What is logged later counts for no
+# reader, so that nobody has to read a day of the log for one query.
+LIFETIME_MS = int((LONGEST_SECONDS + GRACE_SECONDS + 60.0) * 1000)
