@@ -62,10 +62,15 @@ async def test_a_follower_gets_what_was_there_and_what_comes_each_once(
         assert not follower.ready
 
 
+@pytest.mark.parametrize("bound", ["KEPT_MS", "MAX_KEPT_BYTES"])
 async def test_what_is_older_than_the_memory_comes_from_the_log(
-    kafka: KafkaSettings, publisher: Publisher, name: str, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaSettings,
+    publisher: Publisher,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
 ) -> None:
-    monkeypatch.setattr("forebay_server.answers.reader.KEPT_MS", 0)
+    monkeypatch.setattr(f"forebay_server.answers.reader.{bound}", 0)
     before = await write(publisher, name, 50)
     async with AnswerReader(kafka, PARTITIONS) as forgetful:
         async with forgetful.following(name, now_ms()) as follower:

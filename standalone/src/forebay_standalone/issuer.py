@@ -81,6 +81,8 @@ class DevelopmentIssuer:
             "jwks_url": self.jwks_url,
             "audience": self.audience,
             "algorithms": [ALGORITHM],
+            # Issuer and edge share one machine and its clock.
+            "leeway_seconds": 0,
         }
 
 

@@ -6,12 +6,15 @@ from collections import deque
 
 from forebay_kafka.records import Received
 
+RECORD_OVERHEAD = 600  # bytes that a record takes beside its content: measured, half of a delta's
+
 
 class PartitionWindow:
     """Records of a partition from `start` on, up to `position`, oldest dropped first.
 
     `start` and `position` are offsets: the first record that is kept, and the one that is read
-    next. `since_ms` (milliseconds since 1970) is a time from which on nothing is missing.
+    next. `since_ms` (milliseconds since 1970) is a time from which on nothing is missing, `size`
+    the memory that the records take, in bytes.
     """
 
     def __init__(self, start: int, since_ms: int) -> None:
@@ -57,4 +60,5 @@ class PartitionWindow:
 
 
 def _size(record: Received) -> int:
-    return len(record.value or b"") + sum(len(value) for _, value in record.headers)
+    headers = sum(len(value) for _, value in record.headers)
+    return RECORD_OVERHEAD + len(record.value or b"") + headers

@@ -18,7 +18,7 @@ class TierLimits:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified caller. `expire_time` is when its token ends, in seconds since 1970.
+    """A verified caller. `expire_time` is until when its token counts, in seconds since 1970.
 
     `actor` is the service that acts on behalf of the subject (RFC 8693, section 4.1), if any.
     """

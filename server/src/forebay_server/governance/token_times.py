@@ -10,7 +10,7 @@ from forebay_server.governance.issuers import Issuer
 
 
 def expiry_of(claims: dict[str, Any], issuer: Issuer, now: float) -> float:
-    """When the token ends, in seconds since 1970.
+    """Until when the edge believes the token: `exp` and the leeway, in seconds since 1970.
 
     Raises TokenExpired when that is over, and TokenInvalid when a time is no number, not reached
     yet, or when the token lives longer than its issuer may grant.
@@ -20,7 +20,7 @@ def expiry_of(claims: dict[str, Any], issuer: Issuer, now: float) -> float:
     if expiry is None:
         raise TokenInvalid("exp")
     issued, not_before = _time(claims, "iat"), _time(claims, "nbf")
-    require_alive(expiry, issuer, now)
+    require_alive(expiry + leeway, now)
     if not_before is not None and not_before > now + leeway:
         raise TokenInvalid("nbf")
     if issued is not None and issued > now + leeway:
@@ -28,12 +28,12 @@ def expiry_of(claims: dict[str, Any], issuer: Issuer, now: float) -> float:
     lifetime = expiry - (now if issued is None else issued)
     if lifetime > issuer.lifetime_limit_seconds:
         raise TokenInvalid("lifetime")
-    return expiry
+    return expiry + leeway
 
 
-def require_alive(expiry: float, issuer: Issuer, now: float) -> None:
-    """TokenExpired when the token is over, the issuer's leeway included."""
-    if now >= expiry + issuer.leeway_seconds:
+def require_alive(expire_time: float, now: float) -> None:
+    """TokenExpired when the edge does not believe the token any more."""
+    if now >= expire_time:
         raise TokenExpired
 
 

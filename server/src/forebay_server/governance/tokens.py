@@ -24,7 +24,10 @@ SCHEME = "bearer"  # RFC 6750, section 2.1; schemes are compared without case (R
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """A token that was good when it was verified. `expire_time` is in seconds since 1970."""
+    """A token that was good when it was verified.
+
+    The edge believes it until `expire_time`, in seconds since 1970: for every call and stream.
+    """
 
     principal: Principal
     expire_time: float
@@ -80,7 +83,7 @@ class TokenAuthenticator:
 
     async def _still_good(self, verdict: _Verdict) -> bool:
         issuer = self._issuers[verdict.token.principal.issuer]
-        require_alive(verdict.token.expire_time, issuer.rules, self._clock())
+        require_alive(verdict.token.expire_time, self._clock())
         key = await issuer.keys.find(verdict.kid)
         return key is not None and key.fingerprint == verdict.fingerprint
 

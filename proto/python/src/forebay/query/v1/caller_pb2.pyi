@@ -90,7 +90,7 @@ class Caller(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the token ends."""
+        """Until when the server believes the token."""
 
     @_builtins.property
     def limits(self) -> Global___Caller.Limits:
