@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from hashlib import sha256
+from time import time
 from uuid import uuid4
 
 from forebay.client.request_id import RequestIds
@@ -78,3 +79,16 @@ async def test_the_same_version_on_two_edges_is_one_version_and_each_chunk_is_em
         for digest in call["sha256"]
     )
     assert {embedded[digest] for digest in wanted} == {1}
+
+
+async def test_a_late_retry_finds_the_query_as_it_ended_and_writes_nothing(
+    connect: Connect, models: ModelServer, other_edge: str
+) -> None:
+    request_id = RequestIds(lambda: time() - 120).new()
+    answer = await connect().ask(QUESTION, request_id=request_id).answer()
+    models.forget_calls()
+    again = await connect(at=other_edge).submit(QUESTION, request_id=request_id)
+    assert (again.name, again.state) == (answer.query, Query.STATE_COMPLETED)
+    assert await connect(at=other_edge).ask(QUESTION, request_id=request_id).answer() == answer
+    calls = models.calls()
+    assert (calls["chat"], calls["embeddings"]) == (0, 0)

@@ -120,10 +120,8 @@ async def test_a_call_that_cannot_be_published_holds_up_nobody_behind_it(
     assert [type(outcome) for outcome in outcomes] == [Position, UnicodeEncodeError, Position]
 
 
-def publish_later(publisher: Publisher, query: str, sequence: int) -> asyncio.Task[Position]:
-    return asyncio.create_task(
-        publisher.publish(delta(query, sequence), key=query, identity_token=TOKEN)
-    )
+def publish_later(publisher: Publisher, query: str, sequence: int) -> asyncio.Future[Position]:
+    return publisher.publish(delta(query, sequence), key=query, identity_token=TOKEN)
 
 
 async def test_the_partition_key_decides_where_a_record_goes(

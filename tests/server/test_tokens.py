@@ -61,7 +61,7 @@ NOW = int(time.time())
 
 
 async def judge(value: str, **rules: Any) -> Any:
-    return await authenticator(**rules).authenticate(f"Bearer {value}")
+    return await authenticator(lambda: float(NOW), **rules).authenticate(f"Bearer {value}")
 
 
 LEEWAY = 30  # seconds, where an issuer says no other

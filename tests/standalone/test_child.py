@@ -1,3 +1,4 @@
+import os
 import signal
 from pathlib import Path
 
@@ -11,7 +12,9 @@ def shell(folder: Path, script: str) -> ChildProcess:
 
 
 def test_a_child_that_ignores_its_signal_is_killed_after_the_time_it_has(folder: Path) -> None:
-    child = shell(folder, "trap '' TERM; kill -STOP $$; while :; do sleep 60; done")
+    os.mkfifo(folder / "deaf")
+    child = shell(folder, f"trap '' TERM; echo >{folder}/deaf; while :; do sleep 60; done")
+    (folder / "deaf").read_text()  # returns once the signal is ignored
     assert not child.stop(0.2)
     assert child.status == -signal.SIGKILL
 

@@ -43,6 +43,19 @@ def test_a_released_state_folder_can_be_taken_at_once(folder: Path) -> None:
         state.release()
 
 
+def test_a_released_state_folder_is_free_while_another_is_still_held(folder: Path) -> None:
+    first, second = StateFolder(folder / "first"), StateFolder(folder / "second")
+    first.acquire()
+    second.acquire()
+    second.release()
+    again = StateFolder(folder / "second")
+    again.acquire()
+    again.release()
+    with pytest.raises(StateFolderInUse):
+        StateFolder(folder / "first").acquire()
+    first.release()
+
+
 @pytest.mark.parametrize("command", [["/bin/sleep", "300"], STUBBORN], ids=["sleeping", "stubborn"])
 def test_a_start_after_a_kill_waits_until_no_child_is_left(
     folder: Path, command: list[str]

@@ -58,12 +58,16 @@ class WrittenAnswers:
         self.kinds: list[str] = []
         self.fails = fails
 
-    async def publish(self, message: Message, **_: object) -> None:
+    def publish(self, message: Message, **_: object) -> asyncio.Future[None]:
         assert isinstance(message, AnswerRecord)
         kind = str(message.event.WhichOneof("event"))
+        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.fails(kind):
-            raise LogUnavailable("down")
-        self.kinds.append(kind)
+            landed.set_exception(LogUnavailable("down"))
+        else:
+            self.kinds.append(kind)
+            landed.set_result(None)
+        return landed
 
 
 class ScriptedModel:

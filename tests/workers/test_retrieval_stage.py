@@ -1,5 +1,6 @@
 """Retrieval looks once for a question, and ends for good what it cannot answer."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -41,11 +42,15 @@ class WrittenLog:
         self.written: list[str] = []
         self.down = False
 
-    async def publish(self, message: Message, **_: object) -> None:
+    def publish(self, message: Message, **_: object) -> asyncio.Future[None]:
+        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.down:
-            raise LogUnavailable("down")
+            landed.set_exception(LogUnavailable("down"))
+            return landed
         event = message.event.WhichOneof("event") if isinstance(message, AnswerRecord) else None
         self.written.append(event or type(message).__name__)
+        landed.set_result(None)
+        return landed
 
 
 def work(mode: SubmitQueryRequest.Mode.ValueType = ANSWER) -> Work[QueryRecord]:

@@ -18,6 +18,7 @@ from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TopicSpec
 
+FETCH_WAIT_MS = 50  # each stretch begins with a partition that is new to its reader
 READERS = 2  # stretches that are read side by side; further ones wait
 BATCH = 1_000
 STALL_SECONDS = 5.0  # a broker that sends nothing of what it has for so long is down
@@ -35,7 +36,9 @@ class LogHistory:
     async def __aenter__(self) -> Self:
         """Create the consumers; they connect when they are needed."""
         for _ in range(READERS):
-            self._idle.put_nowait(confluent_kafka.Consumer(reader_options(self._settings)))
+            self._idle.put_nowait(
+                confluent_kafka.Consumer(reader_options(self._settings, FETCH_WAIT_MS))
+            )
         return self
 
     async def __aexit__(

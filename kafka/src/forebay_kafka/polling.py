@@ -58,15 +58,18 @@ def _failed(message: confluent_kafka.Message) -> bool:
     return error is not None
 
 
-def reader_options(settings: KafkaSettings) -> dict[str, str | int | bool]:
-    """What a consumer is given that reads from offsets of its own choice, without a group."""
+def reader_options(settings: KafkaSettings, fetch_wait_ms: int) -> dict[str, str | int | bool]:
+    """What a consumer is given that reads from offsets of its own choice, without a group.
+
+    A partition that is new to the reader waits for the fetch that is under way, which lasts up to
+    `fetch_wait_ms` milliseconds where there is nothing to fetch.
+    """
     return {
         **settings.client_options(),
         # librdkafka wants a group even where none is used.
         "group.id": "forebay-unused",
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
-        # A partition that is new to the reader waits for the fetch that is under way.
-        "fetch.wait.max.ms": 50,
+        "fetch.wait.max.ms": fetch_wait_ms,
         "queued.max.messages.kbytes": 16_384,
     }

@@ -94,7 +94,7 @@ class Publisher:
         self._closing.set()
         await asyncio.to_thread(self._thread.join)
 
-    async def publish(
+    def publish(
         self,
         message: Message,
         *,
@@ -102,13 +102,14 @@ class Publisher:
         partition_key: str | None = None,
         identity_token: bytes,
         trace_parent: bytes | None = None,
-    ) -> Position:
+    ) -> asyncio.Future[Position]:
         """Write a record to the topic of its type; `partition_key` is the key when not given.
 
-        Raises LogUnavailable when the log does not acknowledge within the delivery timeout, and
-        RecordTooLarge.
+        Records of one partition are written in the order of the calls, whether or not they are
+        awaited. The future raises LogUnavailable when the log does not acknowledge within the
+        delivery timeout, and RecordTooLarge.
         """
-        return await self.publish_value(
+        return self.publish_value(
             topic_of(message),
             message.SerializeToString(),
             key=key,
@@ -117,7 +118,7 @@ class Publisher:
             trace_parent=trace_parent,
         )
 
-    async def publish_value(
+    def publish_value(
         self,
         spec: TopicSpec,
         value: bytes,
@@ -126,7 +127,7 @@ class Publisher:
         partition_key: str | None = None,
         identity_token: bytes,
         trace_parent: bytes | None = None,
-    ) -> Position:
+    ) -> asyncio.Future[Position]:
         """Write a record that is serialised already, as its envelope hashes it."""
         headers: list[tuple[str, str | bytes | None]] = [
             (RECORD_TYPE_HEADER, record_type(spec.record).encode()),
@@ -135,27 +136,32 @@ class Publisher:
         if trace_parent:
             headers.append((TRACE_PARENT_HEADER, trace_parent))
         if len(value) + len(identity_token) > MAX_RECORD_BYTES - 1024:
-            raise RecordTooLarge(
-                f"the record is over {MAX_RECORD_BYTES} bytes", limit_bytes=str(MAX_RECORD_BYTES)
-            )
-        return await self._produce(spec, key, partition_key or key, value, headers)
+            return self._refused(_too_large())
+        return self._produce(spec, key, partition_key or key, value, headers)
 
-    async def tombstone(self, record: type[Message], *, key: str, partition_key: str) -> Position:
+    def tombstone(
+        self, record: type[Message], *, key: str, partition_key: str
+    ) -> asyncio.Future[Position]:
         """End a key on a compacted topic: a null value without an envelope."""
-        return await self._produce(topic_of(record), key, partition_key, None, [])
+        return self._produce(topic_of(record), key, partition_key, None, [])
 
     async def partition_count(self, record: type[Message]) -> int:
         """How many partitions the record's topic has; it never changes."""
         return await self._partition_count(topic_of(record).name)
 
-    async def _produce(
+    def _refused(self, error: RecordTooLarge) -> asyncio.Future[Position]:
+        future: asyncio.Future[Position] = self._loop.create_future()
+        future.set_exception(error)
+        return future
+
+    def _produce(
         self,
         spec: TopicSpec,
         key: str,
         partition_key: str,
         value: bytes | None,
         headers: list[tuple[str, str | bytes | None]],
-    ) -> Position:
+    ) -> asyncio.Future[Position]:
         future: asyncio.Future[Position] = self._loop.create_future()
 
         def reported(
@@ -174,7 +180,7 @@ class Publisher:
             )
 
         self._once_counted(spec.name, future, produce)
-        return await future
+        return future
 
     async def _partition_count(self, topic: str) -> int:
         counted: asyncio.Future[int] = self._loop.create_future()
@@ -273,7 +279,11 @@ def _position(landed: confluent_kafka.Message) -> Position:
 
 def _failure(error: confluent_kafka.KafkaError | None) -> LogUnavailable | RecordTooLarge:
     if error is not None and error.code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
-        return RecordTooLarge(
-            f"the record is over {MAX_RECORD_BYTES} bytes", limit_bytes=str(MAX_RECORD_BYTES)
-        )
+        return _too_large()
     return LogUnavailable("the log did not acknowledge in time")
+
+
+def _too_large() -> RecordTooLarge:
+    return RecordTooLarge(
+        f"the record is over {MAX_RECORD_BYTES} bytes", limit_bytes=str(MAX_RECORD_BYTES)
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import queue
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TopicSpec
 
 POLL_SECONDS = 0.02  # how long a new partition waits for the thread; records end a poll at once
+PROMPT_FETCH_MS = 50  # somebody waits for the first record of a partition that is new
 BATCH = 500  # one hand-over to the event loop; 500 deltas are 100 KiB
 HANDED_OVER = 4  # batches on their way to the loop before the thread waits for it
 RETRY_SECONDS = 0.05  # an election takes tens of milliseconds
@@ -39,12 +42,19 @@ class LogTail:
     reader that is slow there slows the thread, not the process's memory.
     """
 
-    def __init__(self, settings: KafkaSettings, spec: TopicSpec, on_records: OnRecords) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        spec: TopicSpec,
+        on_records: OnRecords,
+        *,
+        fetch_wait_ms: int = PROMPT_FETCH_MS,
+    ) -> None:
         self._topic = spec.name
         self._on_records = on_records
-        self._consumer = confluent_kafka.Consumer(reader_options(settings))
+        self._consumer = confluent_kafka.Consumer(reader_options(settings, fetch_wait_ms))
         # Look-ups block; a client of their own keeps them out of the reading thread's way.
-        self._look_ups = confluent_kafka.Consumer(reader_options(settings))
+        self._look_ups = confluent_kafka.Consumer(reader_options(settings, fetch_wait_ms))
         # A client does one look-up at a time, whoever asks: in a pool they would wait for each
         # other past any deadline, and hold the process's threads meanwhile.
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="forebay-look-up")
@@ -56,7 +66,7 @@ class LogTail:
     async def __aenter__(self) -> Self:
         """Start the reading thread, with no partition yet."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._read, name="forebay-tail", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="forebay-tail", daemon=True)
         self._thread.start()
         return self
 
@@ -128,6 +138,14 @@ class LogTail:
         except confluent_kafka.KafkaException as error:
             log.info("looking offsets up: %s", error)
             return None
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Exception:
+            log.exception("the tail of %s ended; the process leaves", self._topic)
+            # Whoever reads nothing serves nobody: a supervisor starts another process.
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _read(self) -> None:
         while not self._closing.is_set():

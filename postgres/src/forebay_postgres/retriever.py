@@ -141,7 +141,7 @@ class Retriever:
             "labels": Jsonb(dict(labels or {})),
             "top_k": top_k,
         }
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(pipelined=True) as connection:
             rows = await _search(connection, permissions, _STATEMENTS[ranking], values)
         return [_found(permissions, row) for row in rows]
 
@@ -149,11 +149,7 @@ class Retriever:
 async def _search(
     connection: Connection, permissions: Permissions, statement: str, values: Mapping[str, object]
 ) -> list[TupleRow]:
-    async with (
-        connection.pipeline(),
-        connection.cursor() as states,
-        connection.cursor() as passages,
-    ):
+    async with connection.cursor() as states, connection.cursor() as passages:
         await assume(connection, permissions)
         await states.execute(_INDEX_STATE, (values["index"],))
         await passages.execute(statement, values)

@@ -132,7 +132,7 @@ async def _query_service(
     reader = await stack.enter_async_context(AnswerReader(configuration.kafka, count))
     names, cursors = QueryNames(seals.secrets), Cursors(seals.secrets)
     delivery = AnswerDelivery(reader, RecordReader(seals.verifier), cursors)
-    intake = QueryIntake(publisher, seals.signer, names, RequestIds())
+    intake = QueryIntake(publisher, seals.signer, names, RequestIds(), delivery)
     return QueryService(intake, delivery, names, cursors)
 
 

@@ -1,10 +1,10 @@
 """The program that ends children whose starter was killed.
 
 It reads lines from its standard input, a Unix socket that only the starter's end keeps open:
-`watch <pid> <signal>` and `forget <pid>` for process groups, `hold` (with a file descriptor) and
-`release` for the lock of a state folder. At end of file the starter is gone: every watched group
-gets its signal, and SIGKILL after a grace. The lock stays held until then, so that a new start
-waits for the old children instead of meeting them.
+`watch <pid> <signal>` and `forget <pid>` for process groups, `hold <number>` (with a file
+descriptor) and `release <number>` for the locks of state folders. At end of file the starter is
+gone: every watched group gets its signal, and SIGKILL after a grace. The locks stay held until
+then, so that a new start waits for the old children instead of meeting them.
 
 It runs as a script with `python -I -S`, hence imports nothing of this package.
 """
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._signals: dict[int, int] = {}
-        self._held: list[int] = []
+        self._held: dict[int, int] = {}
 
     def note(self, line: str, descriptors: list[int]) -> None:
         """Take one line; a `hold` consumes the next descriptor received."""
@@ -36,9 +36,9 @@ class Watch:
         elif verb == "forget":
             self._signals.pop(int(numbers[0]), None)
         elif verb == "hold":
-            self._held.append(descriptors.pop(0))
-        elif verb == "release" and self._held:
-            os.close(self._held.pop(0))
+            self._held[int(numbers[0])] = descriptors.pop(0)
+        elif verb == "release":
+            os.close(self._held.pop(int(numbers[0])))
 
     def end(self) -> None:
         """Signal every group, and kill what has not gone after the grace."""

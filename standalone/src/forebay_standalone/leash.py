@@ -48,11 +48,11 @@ class Leash:
     def hold(self, descriptor: int) -> None:
         """Keep a locked file open until every watched group has ended."""
         with self._sending:
-            socket.send_fds(self._socket, [b"hold\n"], [descriptor])
+            socket.send_fds(self._socket, [f"hold {descriptor}\n".encode()], [descriptor])
 
-    def release(self) -> None:
-        """Close the file held longest."""
-        self._send("release")
+    def release(self, descriptor: int) -> None:
+        """Close a file that is held; to be called before it is closed here."""
+        self._send(f"release {descriptor}")
 
     def _send(self, line: str) -> None:
         with self._sending:

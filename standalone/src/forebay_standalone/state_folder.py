@@ -70,7 +70,7 @@ class StateFolder:
         """Give the folder free."""
         if self._lock is not None:
             os.ftruncate(self._lock, 0)
-            own_leash().release()
+            own_leash().release(self._lock)
             os.close(self._lock)
             self._lock = None
 

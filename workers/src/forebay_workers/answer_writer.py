@@ -35,7 +35,7 @@ class AnswerWriter:
         """Write the next event, without waiting for its acknowledgement."""
         self._sequence += 1
         record = answer_record(self._name, attempt=self._attempt, sequence=self._sequence, **event)
-        writing = asyncio.ensure_future(publish(self._publisher, self._work, record))
+        writing = publish(self._publisher, self._work, record)
         self._on_their_way.add(writing)
         writing.add_done_callback(self._landed)
 
@@ -72,9 +72,11 @@ async def fail(publisher: Publisher, work: Work[Any], name: str, error: Status) 
     await publish(publisher, work, answer_record(name, failed=AnswerEvent.Failed(error=error)))
 
 
-async def publish(publisher: Publisher, work: Work[Any], record: AnswerRecord) -> Position:
-    """Write a record on behalf of the query's asker. Raises LogUnavailable."""
-    return await publisher.publish(
+def publish(
+    publisher: Publisher, work: Work[Any], record: AnswerRecord
+) -> asyncio.Future[Position]:
+    """Write a record on behalf of the query's asker. The future raises LogUnavailable."""
+    return publisher.publish(
         record,
         key=record.event.query,
         identity_token=work.identity_token,

@@ -152,6 +152,8 @@ def _expired(query: Query) -> Query:
 
 
 def _require_clearance(caller: Caller, event: AnswerEvent) -> None:
+    if not event.HasField("retrieved"):
+        return
     passages = event.retrieved.passages
     highest = max((p.visibility for p in passages), default=Visibility.VISIBILITY_PUBLIC)
     if highest > caller.clearance:

@@ -15,6 +15,8 @@ from forebay_kafka.publisher import Position, Publisher
 from forebay_kafka.records import record_type
 from forebay_kafka.topics import topic_of
 from forebay_server.acknowledgement import acknowledged
+from forebay_server.answers.delivery import AnswerDelivery, Reading
+from forebay_server.answers.errors import QueryNotFound
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import FieldInvalid, Violation
 from forebay_server.governance.caller import Call, Caller
@@ -23,6 +25,8 @@ from forebay_server.seals.query_names import Asker, QueryNames
 
 DEFAULT_TOP_K = 10
 DEFAULT_TIMEOUT = Duration(seconds=60)
+# Stages remember a query for some minutes, so a young retry needs no look-up of ours.
+OLD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,28 @@ class QueryIntake:
         signer: EnvelopeSigner,
         names: QueryNames,
         request_ids: RequestIds,
+        delivery: AnswerDelivery,
         clock: Clock = system_clock,
     ) -> None:
         self._publisher = publisher
         self._signer = signer
         self._names = names
         self._request_ids = request_ids
+        self._delivery = delivery
         self._clock = clock
 
     async def submit(self, call: Call, request: SubmitQueryRequest) -> Submitted:
         """Write a question and its `accepted`; returns once both are acknowledged.
 
-        Raises FieldInvalid, RequestIdOutOfWindow, LogUnavailable.
+        A late retry finds the query as it is now, and writes nothing. Raises FieldInvalid,
+        RequestIdOutOfWindow, LogUnavailable.
         """
         request_id = self._request_ids.admit(request.request_id)
         name = self._names.derive(_asker(call.caller), request_id, request)
         record = self._record(name, _with_defaults(call.caller, request, str(request_id)))
+        known = await self._known(Reading(call.caller, name, request_id.int >> 80))
+        if known is not None:
+            return Submitted(known, request_id.int >> 80)
         async with acknowledged(call):
             await self._write(call, record)
         query = Query(
@@ -68,6 +78,14 @@ class QueryIntake:
             expire_time=record.expire_time,
         )
         return Submitted(query, request_id.int >> 80)
+
+    async def _known(self, reading: Reading) -> Query | None:
+        if self._clock() - reading.time_ms / 1000 < OLD_SECONDS:
+            return None
+        try:
+            return await self._delivery.query(reading)
+        except QueryNotFound:
+            return None
 
     async def cancel(self, call: Call, name: str) -> Position:
         """Write the end of a query; returns where the log put it. Raises LogUnavailable."""

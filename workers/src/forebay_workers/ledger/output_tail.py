@@ -17,6 +17,8 @@ from forebay_kafka.topics import topic_of
 
 # Past the longest timeout of a query, and some for clocks that differ: what is older is expired.
 LOOK_BACK_SECONDS = 12 * 60
+# Partitions are new here only after a rebalance; a broker that waits longer idles more.
+FETCH_WAIT_MS = 500
 CATCH_UP_SECONDS = 60.0  # then taking over is tried again from the start, and says so
 
 
@@ -33,7 +35,7 @@ class OutputTail:
         record: type[Message],
         on_record: Callable[[Received], None],
     ) -> None:
-        self._tail = LogTail(settings, topic_of(record), self._take)
+        self._tail = LogTail(settings, topic_of(record), self._take, fetch_wait_ms=FETCH_WAIT_MS)
         self._on_record = on_record
         self._positions: dict[int, int] = {}
         self._moved = asyncio.Event()

@@ -1,6 +1,6 @@
 """Where a stage puts what it gave up."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -17,7 +17,7 @@ from forebay_kafka.topics import IDENTITY_HEADER, TRACE_PARENT_HEADER
 class RecordPublisher(Protocol):
     """Writes records to the log."""
 
-    async def publish(
+    def publish(
         self,
         message: Message,
         *,
@@ -25,8 +25,8 @@ class RecordPublisher(Protocol):
         partition_key: str | None = None,
         identity_token: bytes,
         trace_parent: bytes | None = None,
-    ) -> object:
-        """Write a record to the topic of its type; returns once it is acknowledged."""
+    ) -> Awaitable[object]:
+        """Write a record to the topic of its type; done once it is acknowledged."""
 
 
 class DeadLetters:

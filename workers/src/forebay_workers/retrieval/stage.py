@@ -117,7 +117,10 @@ class Retrieval:
         writer = AnswerWriter(self._publisher, work, work.message.name)
         writer.open("the passages are looked for again")
         writer.write(retrieved=AnswerEvent.Retrieved(passages=passages))
-        await writer.complete("", AnswerEvent.Completed.FINISH_REASON_RETRIEVED)
+        # One acknowledgement for both: where the first is lost, the second counts for nobody.
+        finish_reason = AnswerEvent.Completed.FINISH_REASON_RETRIEVED
+        writer.write(completed=AnswerEvent.Completed(finish_reason=finish_reason))
+        await writer.acknowledged()
         self._answers.progress(work.message.name).ended.set()
 
 
