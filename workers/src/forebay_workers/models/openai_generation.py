@@ -1,17 +1,19 @@
 """Answers from any endpoint that speaks OpenAI's streaming `/v1/chat/completions`."""
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import openai
-from openai import AsyncStream
+from openai import AsyncAPIResponse, AsyncStream
 from openai.types.chat import (
     ChatCompletionChunk,
     ChatCompletionSystemMessageParam,
     ChatCompletionUserMessageParam,
 )
 
+from forebay_workers.models.chat_chunks import chat_chunks
 from forebay_workers.models.citation_markers import CitationMarkers
 from forebay_workers.models.errors import ModelRefused, ModelReplyInvalid, ModelUnavailable
 from forebay_workers.models.generation_model import (
@@ -28,13 +30,6 @@ from forebay_workers.models.prompt import Prompt, compose
 from forebay_workers.models.token_estimate import estimate_tokens
 
 _FINISH = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-
-
-class _Usage(Protocol):
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def completion_tokens(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +70,19 @@ class OpenAIGeneration:
         prompt = compose(request)
         answer = _Answer(model, prompt)
         with translated_errors():
-            stream = await self._open(model, prompt, request.max_output_tokens)
-        try:
-            while (chunk := await _next(stream)) is not None:
-                for part in answer.read(chunk):
-                    yield part
-        finally:
-            # Also on cancellation: the endpoint stops writing what nobody reads.
-            await stream.response.aclose()
-        for part in answer.finish():
+            async with self._open(model, prompt, request.max_output_tokens) as response:
+                async for chunk in chat_chunks(response.iter_bytes()):
+                    for part in answer.read(chunk):
+                        yield part
+            ending = answer.finish()
+        for part in ending:
             yield part
 
-    async def _open(
+    def _open(
         self, model: str, prompt: Prompt, max_output_tokens: int
-    ) -> AsyncStream[ChatCompletionChunk]:
-        return await self._client.chat.completions.create(
+    ) -> AbstractAsyncContextManager[AsyncAPIResponse[AsyncStream[ChatCompletionChunk]]]:
+        # Leaving the block closes the connection: the endpoint stops writing what nobody reads.
+        return self._client.chat.completions.with_streaming_response.create(
             model=model,
             messages=[
                 ChatCompletionSystemMessageParam(role="system", content=prompt.system),
@@ -111,11 +104,6 @@ class OpenAIGeneration:
         await self._client.close()
 
 
-async def _next(stream: AsyncStream[ChatCompletionChunk]) -> ChatCompletionChunk | None:
-    with translated_errors():
-        return await anext(stream, None)
-
-
 class _Answer:
     """One answer as it arrives: its text, how it ended, what it cost."""
 
@@ -125,15 +113,14 @@ class _Answer:
         self._markers = CitationMarkers(prompt.passages)
         self._written: list[str] = []
         self._finish: str | None = None
-        self._usage: _Usage | None = None
+        self._usage: dict[str, Any] | None = None
 
-    def read(self, chunk: ChatCompletionChunk) -> Iterator[AnswerPart]:
-        with translated_errors():
-            self._usage = chunk.usage or self._usage
-            choice = chunk.choices[0] if chunk.choices else None
-            text = (choice.delta.content if choice else None) or ""
-            self._written.append(text)
-            self._finish = (choice.finish_reason if choice else None) or self._finish
+    def read(self, chunk: dict[str, Any]) -> Iterator[AnswerPart]:
+        self._usage = chunk.get("usage") or self._usage
+        choices = chunk.get("choices") or [{}]
+        text = (choices[0].get("delta") or {}).get("content") or ""
+        self._written.append(text)
+        self._finish = choices[0].get("finish_reason") or self._finish
         return self._markers.feed(text)
 
     def finish(self) -> list[AnswerPart]:
@@ -151,7 +138,8 @@ class _Answer:
 
     def _cost(self) -> TokenUsage:
         if self._usage is not None:
-            return TokenUsage(self._model, self._usage.prompt_tokens, self._usage.completion_tokens)
+            read, written = self._usage["prompt_tokens"], self._usage["completion_tokens"]
+            return TokenUsage(self._model, int(read), int(written))
         # Some endpoints never say; a guess on the high side keeps token limits meaningful.
         read = estimate_tokens(self._prompt.system) + estimate_tokens(self._prompt.user)
         return TokenUsage(self._model, read, estimate_tokens("".join(self._written)))
