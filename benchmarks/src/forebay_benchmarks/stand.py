@@ -18,9 +18,9 @@ from forebay_standalone.system import System, SystemOptions
 
 TENANT = "aldersund"
 MODEL = "paced"
-FIRST_TOKEN_SECONDS = 0.2  # what is taken off each latency: the model's own
-ANSWER_TOKENS = 12
-TOKENS_PER_SECOND = 20.0  # a mid-sized hosted model at work
+FIRST_TOKEN_SECONDS = 0.5  # what is taken off each latency: the model's own
+ANSWER_TOKENS = 80  # a paragraph
+TOKENS_PER_SECOND = 40.0  # a mid-sized hosted model at work
 _TOKEN_TIME = timedelta(hours=2)  # no run takes longer
 _WORKERS = ("indexing", "answering")
 _DRAIN_SECONDS = 10.0
