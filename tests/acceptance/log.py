@@ -55,6 +55,21 @@ class LogProbe:
         while any(self._done(group, due)[place] < end for place, end in due.items()):
             assert time.monotonic() < deadline, f"{group} does not catch up"
 
+    def wait_ended(self, record: type[Message], key_part: str) -> None:
+        """Return once a tombstone is in the record's topic whose key holds a text."""
+        topic = topic_of(record).name
+        partitions = self._admin.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
+        begin = confluent_kafka.OFFSET_BEGINNING
+        self._consumer.assign(
+            [confluent_kafka.TopicPartition(topic, partition, begin) for partition in partitions]
+        )
+        while True:
+            message = self._consumer.poll(WAIT_SECONDS)
+            assert message is not None, f"no tombstone for {key_part}"
+            assert message.error() is None
+            if message.value() is None and key_part.encode() in (message.key() or b""):
+                return
+
     def _done(self, group: str, places: Ends) -> Ends:
         wanted = [confluent_kafka.TopicPartition(*place) for place in places]
         asked = ConsumerGroupTopicPartitions(group, wanted)

@@ -26,7 +26,7 @@ from forebay.ingest.v1 import (
 )
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import SubmitQueryRequest
-from forebay.records.v1 import DocumentUpdate
+from forebay.records.v1 import ChunkSet, DocumentRecord, DocumentUpdate
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.system import System
 
@@ -318,6 +318,19 @@ async def test_a_free_caller_neither_writes_nor_sees_what_is_internal(
     assert [d.name async for d in free.list_documents("plant")] == [NAME.format("tour")]
     assert await texts_for(free, "What is the gate code?") == ["The gate tour is at ten."]
     assert hidden.visibility == Visibility.VISIBILITY_INTERNAL
+
+
+async def test_the_log_forgets_the_content_of_what_was_replaced_or_deleted(
+    connect: Connect, models: ModelServer, probe: LogProbe, tenant: str
+) -> None:
+    client = connect()
+    replaced = await put(client, "weir", text="The weir is open.")
+    deleted = await put(client, "weir", text="The weir is shut.")
+    await client.delete_document(deleted.name)
+    for version in (replaced, deleted):
+        key = f"{tenant}/plant/weir@{version.etag}"
+        for record in (DocumentRecord, ChunkSet):
+            await asyncio.to_thread(probe.wait_ended, record, key)
 
 
 async def test_a_free_caller_cannot_replace_or_delete_what_it_may_not_see(

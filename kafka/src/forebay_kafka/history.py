@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import confluent_kafka
@@ -41,14 +40,9 @@ class LogHistory:
             )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Wait for reads that are under way and close the consumers."""
-        for _ in range(READERS):
+        for _reader in range(READERS):
             consumer = await self._idle.get()
             await asyncio.to_thread(consumer.close)
 

@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import confluent_kafka
@@ -81,12 +80,7 @@ class Publisher:
         self._thread.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Flush what was given and stop the thread; every publish under way ends."""
         # librdkafka looks for records that are over their time once a second.
         patience = self._settings.delivery_timeout + 2.0

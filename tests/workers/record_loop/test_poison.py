@@ -1,8 +1,12 @@
+import asyncio
+from typing import Any
+
 import pytest
 
 from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import DocumentRecord, Stage
 from forebay_kafka.failure import error_info, reason_word
+from forebay_kafka.records import Verified
 from forebay_kafka.settings import MAX_RECORD_BYTES
 from forebay_kafka.topics import topic_of
 
@@ -64,6 +68,36 @@ async def test_a_tombstone_on_a_compacted_topic_is_passed_over(bench: Bench, min
     end = mint.document("d", "v0").with_value(None).without_headers()
     await bench.log.append(topic, 0, [end, mint.document("d", "v1")])
     await stage.until(lambda: len(stage.done) == 1)
+    assert await bench.dead_letters() == []
+
+
+async def test_a_tombstone_reaches_a_stage_that_ends_keys_behind_the_records_of_its_lane(
+    bench: Bench, mint: Mint
+) -> None:
+    class Documents(ScriptedStage):
+        reads = (DocumentRecord,)
+
+        def lane(self, record: Verified[Any]) -> str:
+            return self.lane_of_key((record.source.key or b"").decode())
+
+        def lane_of_key(self, key: str) -> str:
+            return key.rpartition("@")[0]
+
+        async def end(self, key: str) -> None:
+            self.done.append(f"end of {key}")
+            self.note()
+
+    going = asyncio.Event()
+    stage = Documents(lambda _: going.wait())
+    bench.start(stage)
+    first = mint.document("d", "v0")
+    end = first.with_value(None).without_headers()
+    await bench.log.append(topic_of(DocumentRecord).name, 0, [first, end])
+    await stage.until(lambda: stage.running == 1)
+    assert stage.done == []
+    going.set()
+    await stage.until(lambda: len(stage.done) == 2)
+    assert stage.done[1] == f"end of {(first.key or b'').decode()}"
     assert await bench.dead_letters() == []
 
 

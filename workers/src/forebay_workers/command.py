@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TypeVar
 
 import uvloop
@@ -61,6 +62,8 @@ async def _work(configuration: Configuration, names: tuple[str, ...]) -> int:
         # Stages that share a process share its fate: a supervisor starts all of them anew.
         stop.set()
         await asyncio.wait(running)
+        for name, each in zip(names, loops, strict=True):
+            log.info("stage done", extra={"stage": name, **asdict(each.snapshot())})
     return max(_exit_code(task) for task in running)
 
 
@@ -71,8 +74,13 @@ async def _announce(settings: WorkerSettings, loops: Sequence[RecordLoop]) -> No
     gc.collect()
     gc.freeze()
     log.info("every stage has its partitions")
-    if settings.ready_file is not None:
+    if settings.ready_file is None:
+        return
+    try:
         settings.ready_file.touch()
+    except OSError as error:
+        # The stages work; whoever waits for the file must learn why there is none.
+        log.error("cannot create %s: %s", settings.ready_file, error.strerror)  # noqa: TRY400
 
 
 def _exit_code(task: asyncio.Task[None]) -> int:

@@ -57,6 +57,16 @@ class Chunking:
         chunk_set.error.CopyFrom(status_of(error))
         await self._publish(work, chunk_set)
 
+    def lane_of_key(self, key: str) -> str:
+        """The lane of the document that the key names a version of."""
+        return key.rpartition("@")[0]
+
+    async def end(self, key: str) -> None:
+        """End the chunks of a version that was deleted or replaced."""
+        await self._publisher.tombstone(
+            ChunkSet, key=f"{key}/{CHUNKING}", partition_key=self.lane_of_key(key)
+        )
+
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Nothing is kept by partition."""
 

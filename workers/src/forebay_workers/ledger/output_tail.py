@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from google.protobuf.message import Message
@@ -45,14 +44,9 @@ class OutputTail:
         await self._tail.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop reading."""
-        await self._tail.__aexit__(kind, error, trace)
+        await self._tail.__aexit__(None, None, None)
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Read the past of partitions. Raises LogUnavailable or TimeoutError."""

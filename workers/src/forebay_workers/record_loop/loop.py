@@ -21,7 +21,7 @@ from forebay_workers.record_loop.retry import Backoff
 from forebay_workers.record_loop.runner import Leaving, RecordRunner, Run
 from forebay_workers.record_loop.settings import LoopSettings
 from forebay_workers.record_loop.source import RecordSource
-from forebay_workers.record_loop.stage import Stage
+from forebay_workers.record_loop.stage import EndsKeys, Stage
 
 ADMITTED_AT_ONCE = 16  # verifying one takes up to 0.2 ms; more in a row delays running calls
 CANCEL_TIMEOUT = 1.0  # seconds for a cancelled call to end; it is fenced even if it does not
@@ -174,9 +174,17 @@ class RecordLoop:
             return
         if record.value is None and topic_named(record.topic).compacted:
             self._runner.counts.tombstones += 1
-            self._finish(held, record)
+            self._admit_tombstone(held, record)
             return
         self._lanes.add(self._place(held, record))
+
+    def _admit_tombstone(self, held: HeldPartition, source: Received) -> None:
+        if source.key is None or not isinstance(self._stage, EndsKeys):
+            self._finish(held, source)
+            return
+        key = source.key.decode(errors="replace")
+        run = Run(held, source, ended=key)
+        self._lanes.add(Place(self._stage.lane_of_key(key), key.partition("/")[0], run))
 
     def _place(self, held: HeldPartition, source: Received) -> Place[Run]:
         run = Run(held, source)

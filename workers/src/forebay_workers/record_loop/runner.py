@@ -19,7 +19,7 @@ from forebay_workers.record_loop.flow import Flow
 from forebay_workers.record_loop.partition import HeldPartition
 from forebay_workers.record_loop.retry import Backoff, retry_of
 from forebay_workers.record_loop.settings import RetryPolicy
-from forebay_workers.record_loop.stage import Retry, Stage, Work
+from forebay_workers.record_loop.stage import EndsKeys, Retry, Stage, Work
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +32,15 @@ class Leaving(Exception):
 class Run:
     """A record on its way through the loop.
 
-    `record` is None where the record is poison, and `error` says why it never reaches `process`.
+    `record` is None where the record is poison, and `error` says why it never reaches `process`,
+    or where it is a tombstone: `ended` is its key then.
     """
 
     held: HeldPartition
     source: Received
     record: Verified[Message] | None = None
     error: Exception | None = None
+    ended: str | None = None
     deadline: float | None = None
     attempt: int = 0
     task: asyncio.Task[None] | None = None
@@ -107,10 +109,16 @@ class RecordRunner:
             return DeadlinePassed()
         try:
             async with asyncio.timeout(left) as limit:
-                await self._stage.process(self._work(run))
+                await self._do(run)
         except Exception as error:  # noqa: BLE001 every error decides on a retry
             return DeadlinePassed() if limit.expired() else error
         return None
+
+    async def _do(self, run: Run) -> None:
+        if run.ended is not None and isinstance(self._stage, EndsKeys):
+            await self._stage.end(run.ended)
+        else:
+            await self._stage.process(self._work(run))
 
     def _work(self, run: Run) -> Work[Message]:
         if run.record is None:

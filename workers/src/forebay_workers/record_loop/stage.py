@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from google.protobuf.message import Message
 
@@ -99,3 +99,14 @@ class Stage(Protocol[M_contra]):
 
     async def release(self, partitions: frozenset[int]) -> None:
         """Let go of partitions: none of their records runs any more."""
+
+
+@runtime_checkable
+class EndsKeys(Protocol):
+    """A stage whose outputs end with the keys of a compacted input: tombstones reach it."""
+
+    def lane_of_key(self, key: str) -> str:
+        """Name the lane of the key's records."""
+
+    async def end(self, key: str) -> None:
+        """End what the key led to; retried as `process` is, and as repeatable."""
