@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from forebay_kafka.topics import (
 # What waits for a log that is away, with documents in it: librdkafka's own bound is 1 GiB.
 MAX_WAITING_KIB = 256 * 1024
 POLL_SECONDS = 0.1  # only how long close() may wait for the thread; reports end a poll at once
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,10 @@ class Publisher:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._producer = confluent_kafka.Producer(
-            {
-                **settings.client_options(),
-                "enable.idempotence": True,
-                "delivery.timeout.ms": int(settings.delivery_timeout * 1000),
-                "message.max.bytes": MAX_RECORD_BYTES,
-                "queue.buffering.max.kbytes": MAX_WAITING_KIB,
-                # Records of calls that run side by side share a batch without waiting for it.
-                "linger.ms": 0,
-            }
-        )
+        self._producer = _producer(settings)
+        # Producers that were given up; what they still hold is reported by them.
+        self._retired: list[confluent_kafka.Producer] = []
+        self._ailing = False
         self._partition_counts: dict[str, int] = {}
         self._waiting: dict[str, list[tuple[asyncio.Future[Any], Callable[[int], None]]]] = {}
         self._counting: dict[str, asyncio.Task[None]] = {}
@@ -84,7 +81,8 @@ class Publisher:
         """Flush what was given and stop the thread; every publish under way ends."""
         # librdkafka looks for records that are over their time once a second.
         patience = self._settings.delivery_timeout + 2.0
-        await asyncio.to_thread(self._producer.flush, patience)
+        for producer in (*self._retired, self._producer):
+            await asyncio.to_thread(producer.flush, patience)
         self._closing.set()
         await asyncio.to_thread(self._thread.join)
 
@@ -158,13 +156,17 @@ class Publisher:
     ) -> asyncio.Future[Position]:
         future: asyncio.Future[Position] = self._loop.create_future()
 
+        producer = self._producer
+
         def reported(
             error: confluent_kafka.KafkaError | None, landed: confluent_kafka.Message
         ) -> None:
+            if error is not None and producer is self._producer:
+                self._ailing = True
             self._report(future, error, landed)
 
         def produce(count: int) -> None:
-            self._producer.produce(
+            producer.produce(
                 spec.name,
                 value=value,
                 key=key.encode(),
@@ -222,6 +224,19 @@ class Publisher:
     def _poll(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(POLL_SECONDS)
+            for producer in self._retired:
+                producer.poll(0)
+            self._retired = [producer for producer in self._retired if len(producer)]
+            if self._ailing:
+                self._renew()
+
+    def _renew(self) -> None:
+        # A record that expired leaves a gap in the producer's sequence (KIP-98). The broker then
+        # refuses what comes behind it, and the producer may never find out of that again.
+        log.warning("records were not acknowledged; a new producer takes over")
+        self._retired.append(self._producer)
+        self._producer = _producer(self._settings)
+        self._ailing = False
 
     def _report(
         self,
@@ -249,6 +264,20 @@ class Publisher:
                 report.future.set_result(report.position)
             else:
                 report.future.set_exception(_failure(report.error))
+
+
+def _producer(settings: KafkaSettings) -> confluent_kafka.Producer:
+    return confluent_kafka.Producer(
+        {
+            **settings.client_options(),
+            "enable.idempotence": True,
+            "delivery.timeout.ms": int(settings.delivery_timeout * 1000),
+            "message.max.bytes": MAX_RECORD_BYTES,
+            "queue.buffering.max.kbytes": MAX_WAITING_KIB,
+            # Records of calls that run side by side share a batch without waiting for it.
+            "linger.ms": 0,
+        }
+    )
 
 
 def _attempt(future: asyncio.Future[Any], action: Callable[[int], None], count: int) -> None:
