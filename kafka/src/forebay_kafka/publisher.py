@@ -161,7 +161,7 @@ class Publisher:
         def reported(
             error: confluent_kafka.KafkaError | None, landed: confluent_kafka.Message
         ) -> None:
-            if error is not None and producer is self._producer:
+            if producer is self._producer and _breaks_sequence(error):
                 self._ailing = True
             self._report(future, error, landed)
 
@@ -278,6 +278,11 @@ def _producer(settings: KafkaSettings) -> confluent_kafka.Producer:
             "linger.ms": 0,
         }
     )
+
+
+def _breaks_sequence(error: confluent_kafka.KafkaError | None) -> bool:
+    # A record that is refused for its size never had a place in the sequence.
+    return error is not None and error.code() != confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def _attempt(future: asyncio.Future[Any], action: Callable[[int], None], count: int) -> None:
