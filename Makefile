@@ -1,7 +1,7 @@
 # Everything here runs with the environment that `make setup` makes: python3 >= 3.11, make, git
 # and coreutils are enough, no Docker, Java or Maven.
 .POSIX:
-.PHONY: help setup up demo test bench lint clean
+.PHONY: help setup up demo test faults bench lint clean
 
 BIN = .venv/bin
 WHOLE = .venv/whole
@@ -12,6 +12,7 @@ help:
 	  'make up      the whole system on this machine, until interrupted; data in .state/' \
 	  'make demo    a walk through it' \
 	  'make test    all tests' \
+	  'make faults  every fault, and what became of each promise (FAULTS_SEED=… repeats a run)' \
 	  'make bench   the benchmarks' \
 	  'make lint    formatting, style, types and import rules' \
 	  'make clean   removes the environment and caches, never .state/'
@@ -31,6 +32,9 @@ demo: $(WHOLE)
 
 test: $(WHOLE)
 	$(BIN)/pytest tests $(ARGS)
+
+faults: $(WHOLE)
+	$(BIN)/pytest tests/faults -m 'slow_faults or not slow_faults' $(ARGS)
 
 bench: $(WHOLE)
 	$(BIN)/forebay-bench $(ARGS)

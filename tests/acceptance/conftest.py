@@ -99,13 +99,19 @@ async def connect(system: System, tenant: str) -> AsyncIterator[Connect]:
     """Make clients; the tenant is the test's own, the address that of the first edge."""
     async with AsyncExitStack() as stack:
 
-        def make(tier: str = "enterprise", *, at: str = "", **claims: str) -> AsyncClient:
+        def make(
+            tier: str = "enterprise",
+            *,
+            at: str = "",
+            groups: tuple[str, ...] = (),
+            **claims: str,
+        ) -> AsyncClient:
             token = system.issuer.mint(
                 claims.get("tenant", tenant),
                 claims.get("subject", f"{tier}-user"),
                 tier,
                 every_scope(),
-                (),
+                groups,
                 timedelta(minutes=10),
             )
             client = AsyncClient(at or system.addresses.grpc, token)

@@ -13,13 +13,14 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from google.protobuf.message import Message
 
 from forebay.errors.v1 import ErrorReason
-from forebay.records.v1 import DeadLetter
+from forebay.records.v1 import DeadLetter, StageReport, UsageRecord
 from forebay_kafka.failure import error_info
+from forebay_kafka.partitioning import partition_for
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TOPICS, topic_of
 
 WAIT_SECONDS = 10.0
-LETTERS = topic_of(DeadLetter).name
+LETTERS, USAGE = topic_of(DeadLetter).name, topic_of(UsageRecord).name
 
 Ends = dict[tuple[str, int], int]
 
@@ -35,8 +36,24 @@ class LogProbe:
         self._begin_with_new_letters()
 
     def ends(self) -> Ends:
-        """The end of every partition of every topic."""
-        return self._ends_of(*(spec.name for spec in TOPICS))
+        """The end of every partition of every topic that only callers make grow."""
+        return self._ends_of(*(spec.name for spec in TOPICS if spec.record is not StageReport))
+
+    def usage_of(self, tenant: str) -> list[UsageRecord]:
+        """What a tenant's answers have cost up to now."""
+        ends = self._ends_of(USAGE)
+        partition = partition_for(tenant, len(ends))
+        self._consumer.assign([confluent_kafka.TopicPartition(USAGE, partition, 0)])
+        found: list[UsageRecord] = []
+        position = 0
+        while position < ends[USAGE, partition]:
+            message = self._consumer.poll(WAIT_SECONDS)
+            assert message is not None
+            assert message.error() is None
+            position = (message.offset() or 0) + 1
+            if message.key() == tenant.encode():
+                found.append(UsageRecord.FromString(message.value() or b""))
+        return found
 
     def letter_of(self, name: str) -> DeadLetter:
         """The first dead letter about a resource since the last one that was asked for."""

@@ -1,11 +1,15 @@
+from collections.abc import Iterator
+
 import pytest
 
 from forebay.client import AsyncClient, NotFound, QueryCancelled
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, Query, SubmitQueryRequest
 from forebay_benchmarks.model_server.process import ModelServer
+from forebay_standalone.system import System
 
 from .conftest import Connect
+from .log import LogProbe, log_probe
 
 TEXT = """# Turbines
 
@@ -18,6 +22,12 @@ The runner of turbine two is inspected every eight weeks by two fitters.
 Turbine two delivers nine megawatts at full load.
 """
 QUESTION = "How often is the runner of turbine two inspected?"
+
+
+@pytest.fixture
+def probe(system: System) -> Iterator[LogProbe]:
+    with log_probe(system.addresses.kafka) as opened:
+        yield opened
 
 
 async def indexed(client: AsyncClient, document_id: str, text: str, **fields: object) -> str:
@@ -79,6 +89,19 @@ async def test_passages_alone_cost_no_model_call(connect: Connect, models: Model
     assert answer.passages
     assert answer.finish_reason == AnswerEvent.Completed.FINISH_REASON_RETRIEVED
     assert models.calls()["chat"] == 0
+
+
+async def test_an_answer_is_charged_to_its_tenant_once(
+    connect: Connect, models: ModelServer, probe: LogProbe, tenant: str
+) -> None:
+    client = connect()
+    await indexed(client, "turbines", TEXT)
+    answer = await client.ask(QUESTION).answer()
+    await client.ask(QUESTION, mode=SubmitQueryRequest.MODE_RETRIEVE_ONLY).answer()
+    [charged] = probe.usage_of(tenant)
+    assert charged.name == answer.query
+    assert charged.usage == answer.usage
+    assert charged.usage.output_tokens > 0
 
 
 async def test_each_tier_is_answered_by_its_own_model(

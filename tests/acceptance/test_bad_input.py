@@ -385,7 +385,7 @@ async def test_a_document_without_content_is_refused(edge: Edge) -> None:
     metadata = bearer(edge.tokens["enterprise"])
     status = await refused(edge.documents.IngestDocument(request, metadata=metadata))
     assert code_and_reason(status) == INVALID
-    assert violations_of(status) == [("document.content", "REQUIRED")]
+    assert violations_of(status) == [("document", "DOCUMENT_CONTENT_REQUIRED")]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import pytest
 
+from .command import Command
 from .driver import AsyncDriver, Driver, SyncDriver
 from .peer import Peer, add_to_server
 
@@ -28,3 +29,10 @@ async def driver(peer: Peer, driver_class: type[Driver]) -> AsyncIterator[Driver
     driver = driver_class(peer.target)
     yield driver
     await driver.close()
+
+
+@pytest.fixture
+def forebay(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> Command:
+    for name in ("FOREBAY_SERVER", "FOREBAY_TOKEN", "FOREBAY_TOKEN_FILE", "FOREBAY_CA"):
+        monkeypatch.delenv(name, raising=False)
+    return Command(peer.target)

@@ -16,8 +16,8 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from forebay.ingest.v1 import IngestServiceServicer, add_IngestServiceServicer_to_server
+from forebay.pipeline.v1 import PipelineServiceServicer, add_PipelineServiceServicer_to_server
 from forebay.query.v1 import (
-    AnswerEvent,
     QueryServiceServicer,
     add_QueryServiceServicer_to_server,
 )
@@ -56,7 +56,7 @@ def status(
 def refuse(refusal: Status) -> Behaviour:
     """A unary or streaming behaviour that ends the call with a status."""
 
-    async def behave(_request: Any, context: grpc.aio.ServicerContext) -> None:
+    async def behave(_request: Any, context: Any) -> None:
         await context.abort_with_status(rpc_status.to_status(refusal))
 
     return behave
@@ -69,16 +69,16 @@ def reply(message: Message) -> Behaviour:
     return behave
 
 
-def play(*steps: AnswerEvent | Status | asyncio.Event | None) -> Behaviour:
-    """Sends events; then ends well, with a status, or (None) with a broken connection."""
+def play(*steps: Message | asyncio.Event | None) -> Behaviour:
+    """Sends messages; then ends well, with a status, or (None) with a broken connection."""
 
-    async def behave(_request: Any, context: grpc.aio.ServicerContext) -> None:
+    async def behave(_request: Any, context: Any) -> None:
         for step in steps:
             match step:
-                case AnswerEvent():
-                    await context.write(step)
                 case Status():
                     await context.abort_with_status(rpc_status.to_status(step))
+                case Message():
+                    await context.write(step)
                 case asyncio.Event():
                     await step.wait()
                 case None:
@@ -136,7 +136,15 @@ INGEST_METHODS = (
     "StreamDocuments",
     "GetDocument",
     "ListDocuments",
+    "UpdateDocument",
     "DeleteDocument",
+)
+PIPELINE_METHODS = (
+    "GetPipelineStatus",
+    "WatchPipeline",
+    "ListDeadLetters",
+    "RedriveDeadLetters",
+    "PurgeDeadLetters",
 )
 
 
@@ -144,3 +152,5 @@ def add_to_server(peer: Peer, server: grpc.aio.Server) -> None:
     add_QueryServiceServicer_to_server(_scripted(QueryServiceServicer, QUERY_METHODS, peer), server)
     documents = _scripted(IngestServiceServicer, INGEST_METHODS, peer)
     add_IngestServiceServicer_to_server(documents, server)
+    pipeline = _scripted(PipelineServiceServicer, PIPELINE_METHODS, peer)
+    add_PipelineServiceServicer_to_server(pipeline, server)

@@ -6,7 +6,14 @@ import grpc
 import pytest
 from google.rpc.status_pb2 import Status
 
-from forebay.client import InvalidArgument, QueryCancelled, QueryFailed, Unauthenticated
+from forebay.client import (
+    FailedPrecondition,
+    InvalidArgument,
+    QueryCancelled,
+    QueryFailed,
+    RetryPolicy,
+    Unauthenticated,
+)
 from forebay.errors.v1 import ErrorReason
 from forebay.query.v1 import AnswerEvent, Citation, Span, Usage
 
@@ -227,3 +234,40 @@ async def test_a_clock_that_is_off_is_corrected_from_the_refusal(
     milliseconds = int(second.replace("-", "")[:12], 16)
     assert first != second
     assert 0 <= milliseconds - 1_935_817_689_123 < 5_000
+
+
+async def test_a_stream_that_ends_well_with_nothing_in_the_middle_of_an_answer_is_resumed(
+    peer: Peer, driver: Driver
+) -> None:
+    peer.on("Ask", play(*WHOLE[:2]))
+    peer.on("StreamAnswer", play(), play(), play(*WHOLE[2:]))
+    assert await driver.collect("ask", "why?") == list(WHOLE)
+
+
+async def test_behind_the_end_of_an_answer_there_is_nothing(peer: Peer, driver: Driver) -> None:
+    peer.on("StreamAnswer", play())
+    assert await driver.collect("follow", Q, WHOLE[-1].cursor) == []
+    assert len(peer.calls) == 1
+
+
+async def test_an_answer_behind_its_end_is_an_error_that_says_what_to_do(
+    peer: Peer, driver: Driver
+) -> None:
+    peer.on("StreamAnswer", play())
+    with pytest.raises(FailedPrecondition, match="follow the query from its beginning"):
+        await driver.followed(Q, WHOLE[-1].cursor)
+
+
+async def test_a_model_that_thinks_longer_than_the_patience_costs_no_answer(
+    peer: Peer, driver_class: type[Driver]
+) -> None:
+    silence = asyncio.Event()
+    patience = 0.2
+    driver = driver_class(peer.target, retry=RetryPolicy(0.005, 0.05, patience))
+    peer.on("Ask", play(*WHOLE[:2], silence, None))
+    peer.on("StreamAnswer", play(*WHOLE[2:]))
+    asyncio.get_running_loop().call_later(2 * patience, silence.set)
+    try:
+        assert await driver.collect("ask", "why?") == list(WHOLE)
+    finally:
+        await driver.close()

@@ -242,6 +242,38 @@ async def test_an_interrupt_ends_the_call_that_waits_and_no_other(peer: Peer) ->
     assert output == b"queries/q\n"
 
 
+INTERRUPTED_ITERATION = """
+import asyncio, os, signal
+from forebay.client.portal import Portal
+
+async def items():
+    try:
+        yield "first"
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.05)
+
+portal = Portal()
+try:
+    for item in portal.iterate(items()):
+        print(item)
+except KeyboardInterrupt:
+    print("interrupted")
+portal.close()
+"""
+
+
+async def test_an_interrupt_waits_until_what_it_interrupts_has_ended() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", INTERRUPTED_ITERATION),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert (output, errors) == (b"first\ninterrupted\n", b"")
+
+
 async def test_closing_the_client_ends_a_call_that_waits(peer: Peer) -> None:
     begun, left = asyncio.Event(), asyncio.Event()
 

@@ -9,38 +9,15 @@ from typing import Any
 
 import grpc
 import pytest
-from click.testing import CliRunner, Result
 from google.protobuf.empty_pb2 import Empty
 
-from forebay.client.command.root import root
 from forebay.ingest.v1 import Document, ListDocumentsResponse, StreamDocumentsResponse
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, Caller, Citation, Passage, Query, Span
 
-from .driver import TOKEN
+from .command import HOSTILE, Command
 from .events import COMPLETED, WHOLE, Q, accepted, completed, delta
 from .peer import Behaviour, Peer, play, refuse, reply, status
-
-HOSTILE = "safe \x1b]0;owned\x07\x1b[2J\x9b31m\u202etext\r"
-
-
-class Command:
-    """Runs `forebay` in a thread, for the peer needs the test's loop."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-
-    async def __call__(self, *arguments: str, token: str | None = TOKEN) -> Result:
-        options = ["--server", self.target, *(["--token", token] if token else [])]
-        run = CliRunner().invoke
-        return await asyncio.to_thread(run, root, [*options, *arguments], prog_name="forebay")
-
-
-@pytest.fixture
-def forebay(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> Command:
-    for name in ("FOREBAY_SERVER", "FOREBAY_TOKEN", "FOREBAY_TOKEN_FILE", "FOREBAY_CA"):
-        monkeypatch.delenv(name, raising=False)
-    return Command(peer.target)
 
 
 def receive(**refusals: str) -> Behaviour:
@@ -252,6 +229,21 @@ async def test_documents_are_listed_shown_and_deleted(peer: Peer, forebay: Comma
     assert [request.name for request in peer.requests("DeleteDocument")] == [name, name]
     assert deleted.exit_code == 0
     assert "\x1b" not in listed.output + shown.output
+
+
+async def test_a_document_is_changed_by_what_is_said_alone(peer: Peer, forebay: Command) -> None:
+    name = "collections/default/documents/a"
+    peer.on("UpdateDocument", reply(Document(name=name, etag="2")))
+    changed = await forebay(
+        "documents", "update", "a", "--visibility", "public", "--label", "team=ops", "--no-readers"
+    )
+    nothing = await forebay("documents", "update", "a", "--etag", "1")
+    assert changed.stdout == f"{name}  changed, etag 2\n"
+    [request] = peer.requests("UpdateDocument")
+    assert list(request.update_mask.paths) == ["visibility", "readers", "labels"]
+    assert dict(request.document.labels) == {"team": "ops"}
+    assert nothing.exit_code == 2
+    assert "say what changes" in nothing.output
 
 
 async def test_queries_are_shown_followed_and_cancelled(peer: Peer, forebay: Command) -> None:

@@ -307,3 +307,22 @@ async def test_a_deletion_is_tried_again_as_the_same_one(peer: Peer, driver: Dri
     first, second = peer.requests("DeleteDocument")
     assert first == second
     assert first.request_id
+
+
+async def test_a_change_says_only_what_changes_and_is_tried_again_as_the_same_one(
+    peer: Peer, driver: Driver
+) -> None:
+    peer.on("UpdateDocument", refuse(LOG_AWAY), reply(Document(name=NAME, etag="2")))
+    changed = await driver.call("update_document", NAME, visibility="internal", readers=[])
+    assert changed.etag == "2"
+    first, second = peer.requests("UpdateDocument")
+    assert first == second
+    assert first.request_id
+    assert list(first.update_mask.paths) == ["visibility", "readers"]
+    assert first.document == Document(name=NAME, visibility=Visibility.VISIBILITY_INTERNAL)
+
+
+async def test_a_change_of_nothing_is_refused_at_once(peer: Peer, driver: Driver) -> None:
+    with pytest.raises(ValueError, match="visibility, readers or labels"):
+        await driver.call("update_document", NAME, etag="1")
+    assert peer.requests("UpdateDocument") == []

@@ -18,7 +18,7 @@ def test_jitter_takes_up_to_half_of_a_delay() -> None:
 
 def test_patience_ends_without_progress_and_begins_anew_with_it() -> None:
     retries = Retries(POLICY, started=0, jitter=lambda: 1.0)
-    retries.progressed(9.5)
+    retries.progressed()
     assert retries.wait_after(Unavailable("away"), 11) == 1
     with pytest.raises(Unavailable):
         retries.wait_after(Unavailable("away"), 19)
@@ -29,3 +29,27 @@ def test_no_delay_reaches_over_the_deadline() -> None:
     assert retries.remaining(2) == 3
     with pytest.raises(ResourceExhausted):
         retries.wait_after(ResourceExhausted("slow down", retry_delay=4), 2)
+
+
+def test_patience_is_counted_from_the_first_failure_not_from_the_last_event() -> None:
+    """A model that thinks for longer than the patience must not cost its readers the answer."""
+    retries = Retries(POLICY, started=0, jitter=lambda: 1.0)
+    retries.progressed()
+    assert retries.wait_after(Unavailable("away"), 40) == 1
+    with pytest.raises(Unavailable):
+        retries.wait_after(Unavailable("away"), 49)
+
+
+def test_a_stream_that_stayed_open_ends_a_row_of_failures() -> None:
+    retries = Retries(POLICY, started=0, jitter=lambda: 1.0)
+    for opened in range(0, 90, 9):
+        retries.stream_ended(opened, opened + 8)
+        assert retries.wait_after(Unavailable("away"), opened + 8) == 1
+
+
+def test_a_stream_that_broke_at_once_ends_no_row_of_failures() -> None:
+    retries = Retries(POLICY, started=0, jitter=lambda: 1.0)
+    retries.wait_after(Unavailable("away"), 0)
+    retries.stream_ended(8.5, 9)
+    with pytest.raises(Unavailable):
+        retries.wait_after(Unavailable("away"), 9)

@@ -8,7 +8,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 OUTPUT_ONLY_OF_A_RESOURCE = "the server fills it in and ignores what a request says"
 UNBOUNDED = {
     "forebay.ingest.v1.Document.name": OUTPUT_ONLY_OF_A_RESOURCE,
-    "forebay.ingest.v1.Document.etag": OUTPUT_ONLY_OF_A_RESOURCE,
     "forebay.ingest.v1.Document.superseded_by": OUTPUT_ONLY_OF_A_RESOURCE,
 }
 SIZED = frozenset({"max_bytes", "max_len", "len", "len_bytes", "in", "const", "uuid"})

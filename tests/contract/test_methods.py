@@ -46,7 +46,7 @@ def test_no_request_names_a_tenant_or_a_subject(public_files: list[FileDescripto
 
 
 def test_only_reading_methods_are_called_by_get(public_files: list[FileDescriptor]) -> None:
-    reading = ("Get", "List", "Stream")
+    reading = ("Get", "List", "Stream", "Watch")
     for each in methods(public_files):
         rule = each.GetOptions().Extensions[http]
         if rule.get:

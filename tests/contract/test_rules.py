@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from protovalidate import Validator
 
@@ -15,6 +16,7 @@ from forebay.ingest.v1 import (
     IngestDocumentRequest,
     ListDocumentsRequest,
     StreamDocumentsRequest,
+    UpdateDocumentRequest,
 )
 from forebay.query.v1 import (
     AskRequest,
@@ -48,6 +50,14 @@ def holding(**fields: Any) -> IngestDocumentRequest:
     return ingest(document=document(**fields))
 
 
+def update(*paths: str, request_id: str = "", **document: Any) -> UpdateDocumentRequest:
+    return UpdateDocumentRequest(
+        document=Document(**{"name": NAME, **document}),
+        update_mask=FieldMask(paths=paths),
+        request_id=request_id,
+    )
+
+
 ACCEPTED: dict[str, Callable[[], Message]] = {
     "a question": submit,
     "a question of one letter": lambda: submit(text="a"),
@@ -78,6 +88,9 @@ ACCEPTED: dict[str, Callable[[], Message]] = {
     "a version of a document": lambda: GetDocumentRequest(name=NAME, etag=V7),
     "the largest page": lambda: ListDocumentsRequest(parent="collections/a", page_size=1_000),
     "the end of a document": lambda: DeleteDocumentRequest(name=NAME, request_id=V7),
+    "a change of visibility": lambda: update("visibility"),
+    "a change of all that can change": lambda: update("visibility", "readers", "labels"),
+    "a change of what has an etag": lambda: update("labels", etag=V7),
 }
 
 REFUSED: dict[str, tuple[Callable[[], Message], str]] = {
@@ -176,6 +189,21 @@ REFUSED: dict[str, tuple[Callable[[], Message], str]] = {
     ),
     "a list of nothing": (ListDocumentsRequest, "parent"),
     "the end of nothing": (DeleteDocumentRequest, "name"),
+    "a change of nothing": (update, "update_mask"),
+    "a change without a mask": (
+        lambda: UpdateDocumentRequest(document=Document(name=NAME)),
+        "update_mask",
+    ),
+    "a change of the title": (lambda: update("visibility", "title"), "update_mask"),
+    "a change of everything": (lambda: update("*"), "update_mask"),
+    "a change of a part of a label": (lambda: update("labels.team"), "update_mask"),
+    "a change of no document": (lambda: update("labels", name=""), "document"),
+    "a change of a collection": (lambda: update("labels", name="collections/a"), "document"),
+    "a change to 65 groups": (
+        lambda: update("readers", readers=[f"group {n}" for n in range(65)]),
+        "document",
+    ),
+    "a change with a UUIDv4": (lambda: update("labels", request_id=V4), "request_id"),
     "the end of a collection": (lambda: DeleteDocumentRequest(name="collections/a"), "name"),
 }
 

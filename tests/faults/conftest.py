@@ -1,6 +1,8 @@
-"""A system of its own for tests that break its parts; only its answers come from a server."""
+"""A system that tests break and heal again, and the table of what was seen."""
 
 import asyncio
+import os
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,19 +13,39 @@ import pytest
 
 from forebay.client import AsyncClient, ForebayError, RetryPolicy
 from forebay_benchmarks.model_server.process import ModelServer
+from forebay_standalone.broker import KafkaBroker
 from forebay_standalone.issuer import every_scope
-from forebay_standalone.ports import free_port
-from forebay_standalone.system import System, SystemOptions
+from forebay_standalone.postgres_server import PostgresServer
+from forebay_standalone.system import System
 
-START_SECONDS = 120.0
+from .accountant import Accountant
+from .fault_table import FaultTable, dice, seed
+from .load import Load
+from .log_books import LogBooks
+from .stand import DIMENSIONS, START_SECONDS, options, running
+
 ONE_ATTEMPT = RetryPolicy(patience=0.0)
+REPORT_VARIABLE = "FOREBAY_FAULTS_REPORT"
+TABLE = pytest.StashKey[FaultTable]()
 
 T = TypeVar("T")
 
 
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> FaultTable:
+    """Where a test says what it broke and what it saw."""
+    return request.config.stash.setdefault(TABLE, FaultTable())
+
+
+@pytest.fixture
+def rolls(request: pytest.FixtureRequest) -> random.Random:
+    """Dice of the test's own, the same in every run with one seed."""
+    return dice(request.node.name)
+
+
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[ModelServer]:
-    with ModelServer.start() as server:
+    with ModelServer.start(dimensions=DIMENSIONS) as server:
         yield server
 
 
@@ -37,20 +59,27 @@ def models(model_server: ModelServer) -> Iterator[ModelServer]:
 
 
 @pytest.fixture(scope="session")
-def system(model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    grpc_port = free_port()
-    options = SystemOptions(
-        grpc_port,
-        free_port(frozenset({grpc_port})),
-        env={
-            "FOREBAY_GENERATION_PROVIDER": "openai",
-            "FOREBAY_GENERATION_BASE_URL": model_server.base_url,
-            "FOREBAY_GENERATION_MODEL": "test-generation",
-        },
-        start_seconds=START_SECONDS,
-    )
-    with System(tmp_path_factory.mktemp("faults"), options) as running:
-        yield running
+def shared_system(model_server: ModelServer) -> Iterator[System]:
+    with running(options(model_server)) as system:
+        yield system
+
+
+@pytest.fixture
+def system(shared_system: System) -> Iterator[System]:
+    """The system; whatever a test ended runs again afterwards."""
+    yield shared_system
+    heal(shared_system)
+
+
+@pytest.fixture
+async def load(system: System) -> AsyncIterator[Load]:
+    async with Load(system) as load:
+        yield load
+
+
+@pytest.fixture
+def accountant(system: System, load: Load, models: ModelServer) -> Accountant:
+    return Accountant(load, LogBooks(system), models)
 
 
 @pytest.fixture
@@ -76,6 +105,23 @@ def mint(system: System) -> str:
     return system.issuer.mint(tenant, "somebody", tier, every_scope(), (), life)
 
 
+def heal(system: System) -> None:
+    """Start again what does not run, storage first."""
+    parts: tuple[KafkaBroker | PostgresServer, ...] = (*system.brokers, system.postgres)
+    for storage in parts:
+        if not storage.alive:
+            storage.start()
+        storage.resume()
+    for storage in parts:
+        storage.wait_ready(START_SECONDS)
+    ended = [program for program in system.programs.values() if not program.alive]
+    for program in ended:
+        program.start()
+    for program in system.programs.values():
+        program.resume()
+        program.wait_ready(START_SECONDS)
+
+
 async def in_the_end(call: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
     """What a call returns once it works again."""
     loop = asyncio.get_running_loop()
@@ -89,8 +135,29 @@ async def in_the_end(call: Callable[[], Awaitable[T]], seconds: float = 60.0) ->
             await asyncio.sleep(0.1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test here starts a system; it may take longer than a test may."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(240))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless it is asked for by name or by its mark."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(240))  # the first one starts a system
+    if config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in ours if item.get_closest_marker("slow_faults")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table, and write it where FOREBAY_FAULTS_REPORT says."""
+    found = config.stash.get(TABLE, None)
+    if found is None:
+        return
+    terminalreporter.section(f"faults, seed {seed()}")
+    terminalreporter.line("fault | promise | expected | seen")
+    for line in found.lines():
+        terminalreporter.line(line)
+    if report := os.environ.get(REPORT_VARIABLE):
+        found.write(Path(report))

@@ -1,7 +1,7 @@
 """Without Kafka nothing is accepted; with it again everything goes on by itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -9,17 +9,10 @@ from forebay.client import AsyncClient, Unavailable
 from forebay.errors.v1 import ErrorReason
 from forebay_standalone.system import System
 
-from .conftest import START_SECONDS, in_the_end
+from .conftest import in_the_end
+from .stand import START_SECONDS
 
 DEADLINE_SECONDS = 3.0
-
-
-@pytest.fixture
-def kafka(system: System) -> Iterator[System]:
-    """The system; its broker runs again afterwards."""
-    yield system
-    if not system.broker.alive:
-        start(system)
 
 
 def start(system: System) -> None:
@@ -33,23 +26,23 @@ def pids(system: System) -> dict[str, int | None]:
 
 @pytest.mark.parametrize("outage", ["kill", "suspend"])
 async def test_nothing_is_accepted_without_the_log_and_all_goes_on_with_it(
-    kafka: System, client: AsyncClient, impatient: AsyncClient, outage: str
+    system: System, client: AsyncClient, impatient: AsyncClient, outage: str
 ) -> None:
     receipt = await client.ingest("plant", "before", text="The weir was built before.")
     await client.wait_indexed(receipt.name, receipt.etag)
-    before = pids(kafka)
-    await asyncio.to_thread(getattr(kafka.broker, outage))
+    before = pids(system)
+    await asyncio.to_thread(getattr(system.broker, outage))
     await refused_in_time(lambda: impatient.submit("Who built the weir?"))
     await refused_in_time(lambda: impatient.ingest("plant", "lost", text="Lost?"))
-    await asyncio.to_thread(kafka.broker.resume if outage == "suspend" else lambda: start(kafka))
+    await asyncio.to_thread(system.broker.resume if outage == "suspend" else lambda: start(system))
     receipt = await in_the_end(
         lambda: client.ingest("plant", "after", text="The dam was built after.")
     )
     await client.wait_indexed(receipt.name, receipt.etag)
     answer = await client.ask("When was the dam built?").answer()
     assert "after" in answer.text
-    assert pids(kafka) == before
-    assert all(program.alive for program in kafka.programs.values())
+    assert pids(system) == before
+    assert all(program.alive for program in system.programs.values())
 
 
 async def refused_in_time(call: Callable[[], Awaitable[object]]) -> None:
@@ -63,13 +56,13 @@ async def refused_in_time(call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_a_question_asked_in_an_outage_is_answered_once_after_it(
-    kafka: System, client: AsyncClient
+    system: System, client: AsyncClient
 ) -> None:
     receipt = await client.ingest("plant", "weir", text="The weir is inspected every Monday.")
     await client.wait_indexed(receipt.name, receipt.etag)
-    await asyncio.to_thread(kafka.broker.kill)
+    await asyncio.to_thread(system.broker.kill)
     asking = asyncio.create_task(client.ask("When is the weir inspected?").answer())
-    await asyncio.to_thread(start, kafka)
+    await asyncio.to_thread(start, system)
     answer = await asyncio.wait_for(asking, 60)
     assert "every Monday" in answer.text
     again = await client.get_query(answer.query)

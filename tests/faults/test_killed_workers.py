@@ -1,76 +1,53 @@
 """Workers that are killed in the middle of something: the next one finishes it."""
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
-
-from forebay.client import AsyncClient, NotFound
+from forebay.client import AsyncClient
 from forebay.ingest.v1 import Document
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.system import System
 
-from .conftest import START_SECONDS
+from .stand import kill, start
 
 RETRIEVE = SubmitQueryRequest.MODE_RETRIEVE_ONLY
-PARAGRAPHS = 2_000
-
-
-@pytest.fixture
-def workers(system: System) -> Iterator[System]:
-    """The system; all its programs run again afterwards."""
-    yield system
-    for name, program in system.programs.items():
-        if not program.alive:
-            start(system, name)
-
-
-def start(system: System, name: str) -> None:
-    program = system.programs[name]
-    program.start()
-    program.wait_ready(START_SECONDS)
-
-
-async def state_of(client: AsyncClient, name: str, etag: str) -> int:
-    """The state of a version once the catalogue knows it."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return (await client.get_document(name, etag)).state
-            except NotFound:
-                await asyncio.sleep(0.02)
+PARAGRAPHS = 800
+CALLS = 3  # of 64 texts each: a document in the middle of its embedding
 
 
 async def test_a_worker_killed_in_mid_document_leaves_nothing_of_it_and_the_next_indexes_it(
-    workers: System, client: AsyncClient
+    system: System, client: AsyncClient, models: ModelServer
 ) -> None:
+    models.behave(kinds=["embeddings"], embedding_seconds=0.2)
     text = "\n\n".join(
         f"# Gate {n}\n\nGate {n} of the weir opens at {n} metres." for n in range(PARAGRAPHS)
     )
     receipt = await client.ingest("plant", "gates", text=text, mime_type="text/markdown")
-    state = await state_of(client, receipt.name, receipt.etag)
-    await asyncio.to_thread(workers.programs["indexing"].kill)
-    assert state == Document.STATE_ACCEPTED
+    async with asyncio.timeout(60):
+        while models.calls()["embeddings"] < CALLS:  # noqa: ASYNC110 it tells nobody
+            await asyncio.sleep(0.02)
+    await kill(system, "embedding")
+    models.behave()
+    assert (await client.get_document(receipt.name, receipt.etag)).state == Document.STATE_ACCEPTED
     assert (await client.ask("Which gate opens?", mode=RETRIEVE).answer()).passages == ()
-    await asyncio.to_thread(start, workers, "indexing")
+    await start(system, "embedding")
     await client.wait_indexed(receipt.name, receipt.etag)
     found = await client.ask(f"Gate {PARAGRAPHS - 1}", mode=RETRIEVE).answer()
     assert any(f"Gate {PARAGRAPHS - 1} of" in passage.text for passage in found.passages)
 
 
 async def test_documents_that_come_while_no_worker_runs_are_all_indexed(
-    workers: System, client: AsyncClient
+    system: System, client: AsyncClient
 ) -> None:
-    await asyncio.to_thread(workers.programs["indexing"].kill)
+    await kill(system, "chunking")
     receipts = [await client.ingest("plant", f"part-{n}", text=f"Part {n}.") for n in range(20)]
-    await asyncio.to_thread(start, workers, "indexing")
+    await start(system, "chunking")
     for receipt in receipts:
         await client.wait_indexed(receipt.name, receipt.etag)
 
 
 async def test_an_answer_whose_worker_is_killed_begins_anew_and_is_whole(
-    workers: System, client: AsyncClient, models: ModelServer
+    system: System, client: AsyncClient, models: ModelServer
 ) -> None:
     receipt = await client.ingest("plant", "weir", text="The weir is inspected by two fitters.")
     await client.wait_indexed(receipt.name, receipt.etag)
@@ -80,9 +57,9 @@ async def test_an_answer_whose_worker_is_killed_begins_anew_and_is_whole(
     async for event in client.ask("Who inspects the weir?"):
         events.append(event)
         if event.HasField("delta") and restarted is None:
-            await asyncio.to_thread(workers.programs["answering"].kill)
+            await kill(system, "generation")
             models.behave()
-            restarted = asyncio.create_task(asyncio.to_thread(start, workers, "answering"))
+            restarted = asyncio.create_task(start(system, "generation"))
     assert restarted is not None
     await restarted
     kinds = [event.WhichOneof("event") for event in events]
@@ -96,15 +73,17 @@ async def test_an_answer_whose_worker_is_killed_begins_anew_and_is_whole(
 
 
 async def test_what_was_answered_before_a_kill_is_not_paid_for_again(
-    workers: System, client: AsyncClient, models: ModelServer
+    system: System, client: AsyncClient, models: ModelServer
 ) -> None:
     receipt = await client.ingest("plant", "gates", text="The gates are inspected by a diver.")
     await client.wait_indexed(receipt.name, receipt.etag)
     questions = [f"Who inspects gate {n}?" for n in range(10)]
     answers = [await client.ask(question).answer() for question in questions]
-    await asyncio.to_thread(workers.programs["answering"].kill)
+    await kill(system, "generation")
+    await kill(system, "retrieval")
     assert models.calls()["chat"] == len(questions)
-    await asyncio.to_thread(start, workers, "answering")
+    await start(system, "retrieval")
+    await start(system, "generation")
     # What stands behind them in the log comes after them; the partitions are read side by side.
     await asyncio.gather(*(client.ask(question).answer() for question in questions))
     assert models.calls()["chat"] == 2 * len(questions)

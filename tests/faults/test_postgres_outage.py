@@ -1,7 +1,6 @@
 """Without Postgres the edge accepts everything; answers fail soon and documents wait."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,18 +8,11 @@ from forebay.client import AsyncClient, QueryFailed, Unavailable
 from forebay.errors.v1 import ErrorReason
 from forebay_standalone.system import System
 
-from .conftest import START_SECONDS, in_the_end
+from .conftest import in_the_end
+from .stand import START_SECONDS
 
 FAILS_WITHIN_SECONDS = 5.0
 UNAVAILABLE = ErrorReason.ERROR_REASON_INDEX_UNAVAILABLE
-
-
-@pytest.fixture
-def postgres(system: System) -> Iterator[System]:
-    """The system; its database runs again afterwards."""
-    yield system
-    if not system.postgres.alive:
-        start(system)
 
 
 def start(system: System) -> None:
@@ -38,9 +30,9 @@ async def failure_in_time(client: AsyncClient) -> None:
 
 
 async def test_queries_fail_soon_and_documents_are_indexed_when_it_is_back(
-    postgres: System, client: AsyncClient, impatient: AsyncClient
+    system: System, client: AsyncClient, impatient: AsyncClient
 ) -> None:
-    await asyncio.to_thread(postgres.postgres.kill)
+    await asyncio.to_thread(system.postgres.kill)
     receipts = [
         await client.ingest("plant", f"part-{n}", text=f"Part {n} of the weir.") for n in range(5)
     ]
@@ -50,7 +42,7 @@ async def test_queries_fail_soon_and_documents_are_indexed_when_it_is_back(
     with pytest.raises(Unavailable) as refused:
         await impatient.get_document(receipts[0].name)
     assert refused.value.reason == UNAVAILABLE
-    await asyncio.to_thread(start, postgres)
+    await asyncio.to_thread(start, system)
     for receipt in receipts:
         await client.wait_indexed(receipt.name, receipt.etag)
     answer = await in_the_end(lambda: client.ask("Which part of the weir?").answer())
@@ -58,17 +50,17 @@ async def test_queries_fail_soon_and_documents_are_indexed_when_it_is_back(
 
 
 async def test_many_queries_at_once_fail_as_soon_as_one(
-    postgres: System, client: AsyncClient
+    system: System, client: AsyncClient
 ) -> None:
-    await asyncio.to_thread(postgres.postgres.kill)
+    await asyncio.to_thread(system.postgres.kill)
     await asyncio.gather(*(failure_in_time(client) for _ in range(100)))
 
 
-async def test_a_frozen_database_is_an_absent_one(postgres: System, client: AsyncClient) -> None:
-    await asyncio.to_thread(postgres.postgres.suspend)
+async def test_a_frozen_database_is_an_absent_one(system: System, client: AsyncClient) -> None:
+    await asyncio.to_thread(system.postgres.suspend)
     try:
         await failure_in_time(client)
     finally:
-        await asyncio.to_thread(postgres.postgres.resume)
+        await asyncio.to_thread(system.postgres.resume)
     answer = await in_the_end(lambda: client.ask("Who?").answer())
     assert answer.passages == ()

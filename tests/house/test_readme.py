@@ -10,7 +10,12 @@ from forebay_kafka.topic_plan import TopicSettings
 from forebay_postgres import PostgresSettings
 from forebay_server.settings import ServerSettings
 from forebay_workers.models.settings import ModelSettings
-from forebay_workers.settings import WorkerSettings
+from forebay_workers.settings import (
+    BreakerSettings,
+    GroupSettings,
+    RetrySettings,
+    WorkerSettings,
+)
 
 README = Path(__file__).parents[2] / "README.md"
 SETTINGS: tuple[type[BaseSettings], ...] = (
@@ -19,9 +24,18 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     PostgresSettings,
     ServerSettings,
     WorkerSettings,
+    RetrySettings,
+    BreakerSettings,
+    GroupSettings,
     ModelSettings,
 )
-OF_THE_COMMAND = {"FOREBAY_SERVER", "FOREBAY_TOKEN"}
+OF_THE_COMMAND = {
+    "FOREBAY_SERVER",
+    "FOREBAY_TOKEN",
+    "FOREBAY_TOKEN_FILE",
+    "FOREBAY_CA",
+    "FOREBAY_PLAINTEXT",
+}
 
 
 def test_the_table_of_variables_is_complete_and_names_no_other() -> None:

@@ -76,23 +76,23 @@ def identity() -> Identity:
 @pytest.fixture(scope="session")
 def launch(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[], tuple[KafkaBroker, KafkaSettings]]]:
-    """Starts a broker with the contract's topics; it ends with the session."""
+) -> Iterator[Callable[..., tuple[KafkaBroker, KafkaSettings]]]:
+    """Starts a broker with the contract's topics, and settings of its own; it ends in the end."""
     started: list[KafkaBroker] = []
 
-    def start() -> tuple[KafkaBroker, KafkaSettings]:
-        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), free_port())
+    def start(**settings: str) -> tuple[KafkaBroker, KafkaSettings]:
+        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), free_port(), settings=settings)
         started.append(broker)
         broker.start()
         broker.wait_ready()
-        settings = KafkaSettings(
+        kafka = KafkaSettings(
             bootstrap_servers=broker.bootstrap_servers,
             delivery_timeout=3.0,
             # A lost connection is expected where a test stops the broker.
             options={"log_level": 0},
         )
-        TopicAdmin(settings, FEW_PARTITIONS).apply()
-        return broker, settings
+        TopicAdmin(kafka, FEW_PARTITIONS).apply()
+        return broker, kafka
 
     yield start
     for broker in started:
@@ -100,7 +100,7 @@ def launch(
 
 
 @pytest.fixture(scope="session")
-def settings(launch: Callable[[], tuple[KafkaBroker, KafkaSettings]]) -> KafkaSettings:
+def settings(launch: Callable[..., tuple[KafkaBroker, KafkaSettings]]) -> KafkaSettings:
     """How to reach the broker that the whole session shares."""
     return launch()[1]
 

@@ -22,7 +22,7 @@ KINDS = {
 
 def event(kind: str, attempt: str = "", sequence: int = 0) -> AnswerEvent:
     # The constructor takes the oneof's member by its name.
-    return AnswerEvent(attempt=attempt, sequence=sequence, **{kind: KINDS[kind]()})  # type: ignore[arg-type]
+    return AnswerEvent(attempt=attempt, sequence=sequence, **{kind: KINDS[kind]()})
 
 
 def attempt(name: str, *kinds: str) -> list[AnswerEvent]:
@@ -64,10 +64,11 @@ def _is_opening(log: list[AnswerEvent], index: int) -> bool:
 
 def _counts(log: list[AnswerEvent], index: int) -> bool:
     each, kind = log[index], log[index].WhichOneof("event")
+    openings = [place for place in range(index + 1) if _is_opening(log, place)]
     if not each.attempt:
         is_first = each not in log[:index]
-        return kind in {"failed", "cancelled"} or (kind == "accepted" and is_first)
-    openings = [place for place in range(index + 1) if _is_opening(log, place)]
+        is_failure = kind == "failed" and not openings
+        return is_failure or kind == "cancelled" or (kind == "accepted" and is_first)
     if not openings or log[openings[-1]].attempt != each.attempt:
         return False
     if each.sequence == 1:
@@ -77,6 +78,10 @@ def _counts(log: list[AnswerEvent], index: int) -> bool:
     for sequence in since[:-1]:
         expected += sequence == expected + 1
     return since[-1] == expected + 1
+
+
+def kinds_of(events: Iterable[AnswerEvent]) -> list[str]:
+    return [str(each.WhichOneof("event")) for each in events]
 
 
 def contiguous(events: list[AnswerEvent]) -> bool:
@@ -92,12 +97,7 @@ def contiguous(events: list[AnswerEvent]) -> bool:
 
 def test_an_answer_of_one_attempt_is_shown_without_its_opening() -> None:
     log = [event("accepted"), *attempt("a", "retrieved", "delta", "completed")]
-    assert [each.WhichOneof("event") for each in shown(log)] == [
-        "accepted",
-        "retrieved",
-        "delta",
-        "completed",
-    ]
+    assert kinds_of(shown(log)) == ["accepted", "retrieved", "delta", "completed"]
 
 
 def test_every_merge_of_two_attempts_a_zombie_and_a_cancel_ends_once_and_without_gaps() -> None:
@@ -155,9 +155,27 @@ def test_an_attempt_that_does_not_open_with_restarted_is_none() -> None:
     assert shown([event("delta", "a", 1), event("completed", "a", 2)]) == []
 
 
-def test_a_failure_of_no_attempt_ends_any() -> None:
-    events = shown([event("accepted"), *attempt("a", "delta"), event("failed")])
-    assert events[-1].WhichOneof("event") == "failed"
+def test_a_failure_of_no_attempt_ends_what_nobody_began() -> None:
+    assert kinds_of(shown([event("accepted"), event("failed"), *attempt("a", "delta")])) == [
+        "accepted",
+        "failed",
+    ]
+
+
+def test_a_failure_of_no_attempt_ends_no_attempt() -> None:
+    log = [event("accepted"), *attempt("a", "delta"), event("failed"), event("completed", "a", 3)]
+    assert kinds_of(shown(log)) == ["accepted", "delta", "completed"]
+
+
+def test_a_failure_of_a_former_attempt_ends_nothing() -> None:
+    zombie, successor = attempt("a", "delta", "failed"), attempt("b", "delta", "completed")
+    log = [*zombie[:2], *successor[:2], zombie[2], successor[2]]
+    assert kinds_of(shown(log)) == ["delta", "restarted", "delta", "completed"]
+
+
+def test_a_failure_behind_a_gap_ends_nothing() -> None:
+    opening, _, failed = attempt("a", "delta", "failed")
+    assert shown([opening, failed]) == []
 
 
 def test_nothing_follows_an_end() -> None:

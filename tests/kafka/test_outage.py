@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -26,7 +27,7 @@ OVERHEAD = 2.5  # librdkafka looks for records over their time once a second
 
 @pytest.fixture(scope="module")
 def own(
-    launch: Callable[[], tuple[KafkaBroker, KafkaSettings]],
+    launch: Callable[..., tuple[KafkaBroker, KafkaSettings]],
 ) -> tuple[KafkaBroker, KafkaSettings]:
     """A broker that may be stopped."""
     return launch()
@@ -178,3 +179,43 @@ async def test_a_tail_goes_on_where_it_was_once_the_log_is_back(
         async with asyncio.timeout(30), arrived:
             await arrived.wait_for(lambda: len(seen) >= len(landed))
     assert seen == landed
+
+
+@pytest.fixture
+def hasty(
+    launch: Callable[..., tuple[KafkaBroker, KafkaSettings]],
+) -> tuple[KafkaBroker, KafkaSettings]:
+    """A broker that its own controller takes for dead after a second."""
+    session = {"broker.session.timeout.ms": "1000", "broker.heartbeat.interval.ms": "200"}
+    return launch(**session)
+
+
+async def test_offsets_are_told_again_once_partitions_have_their_leaders_back(
+    hasty: tuple[KafkaBroker, KafkaSettings],
+) -> None:
+    broker, settings = hasty
+    async with AsyncExitStack() as stack:
+        tails = [
+            await stack.enter_async_context(LogTail(settings, ANSWERS, lambda _: None))
+            for _ in range(8)
+        ]
+        await asyncio.gather(*(told(tail, 0) for tail in tails))
+        for _ in range(3):
+            for _ in range(2):
+                broker.suspend()
+                await asyncio.sleep(1.5)  # over the broker's session: partitions lose their leader
+                broker.resume()
+            async with asyncio.timeout(20):
+                await asyncio.gather(*(told(tail, each / 20) for each, tail in enumerate(tails)))
+
+
+async def told(tail: LogTail, after: float) -> None:
+    """Ask for all offsets until they are told; what goes wrong depends on the moment."""
+    await asyncio.sleep(after)
+    for partition in range(4):
+        while True:
+            try:
+                await tail.offset_at(partition, 0)
+            except LogUnavailable:
+                continue
+            break

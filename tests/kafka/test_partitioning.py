@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from forebay.records.v1 import AnswerRecord
 from forebay_kafka.partitioning import (
     chunk_set_key,
-    dead_letter_key,
     document_key,
     document_partition_key,
     partition_for,
+    source_key,
 )
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import topic_of
@@ -23,7 +23,7 @@ def test_a_key_says_tenant_collection_document_version_and_chunking() -> None:
     assert document_partition_key("acme", NAME) == "acme/manuals/pump-7"
     assert document_key("acme", NAME, "v") == "acme/manuals/pump-7@v"
     assert chunk_set_key("acme", NAME, "v", "2") == "acme/manuals/pump-7@v/2"
-    assert dead_letter_key("g", "t", 3, 14) == "g/t/3/14"
+    assert source_key("g", "t", 3, 14) == "g/t/3/14"
 
 
 @pytest.mark.parametrize(

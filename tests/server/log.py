@@ -1,5 +1,6 @@
 """What the log holds, read from where a test began."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,12 +43,18 @@ class LogReader:
 
     def _ends(self, topic: str) -> dict[int, int]:
         partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        return {
-            partition: self._consumer.get_watermark_offsets(
-                confluent_kafka.TopicPartition(topic, partition), 10
-            )[1]
-            for partition in partitions
-        }
+        return {partition: self._end(topic, partition) for partition in partitions}
+
+    def _end(self, topic: str, partition: int) -> int:
+        place = confluent_kafka.TopicPartition(topic, partition)
+        for attempt in range(100):
+            try:
+                return int(self._consumer.get_watermark_offsets(place, 10)[1])
+            except confluent_kafka.KafkaException:  # a new topic has no leader yet
+                if attempt == 99:
+                    raise
+                time.sleep(0.05)
+        raise AssertionError
 
 
 @contextmanager

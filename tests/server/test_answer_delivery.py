@@ -18,12 +18,12 @@ from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
 from forebay_kafka.identity import GenerationLimits
 from forebay_kafka.records import Received, RecordReader, record_type
 from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
-from forebay_server.answers.delivery import AnswerDelivery, Reading
+from forebay_server.answers.delivery import AnswerDelivery, Clearance, Reading
 from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderTooSlow
 from forebay_server.answers.follower import MAX_QUEUED, Follower
 from forebay_server.answers.lifetime import LIFETIME_MS
 from forebay_server.answers.reader import AnswerReader
-from forebay_server.errors import ClearanceTooLow, TokenExpired
+from forebay_server.errors import ClearanceTooLow, TokenExpired, TokenInvalid
 from forebay_server.governance.caller import Caller, TierLimits
 from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.secrets import SealSecrets
@@ -136,8 +136,18 @@ class Hands:
 READING = Reading(CALLER, NAME, int(ASKED_AT * 1000))
 
 
-def delivery(log: WrittenLog, clock: Hands | None = None) -> AnswerDelivery:
-    return AnswerDelivery(cast("AnswerReader", log), RECORDS, CURSORS, clock or Hands())
+def delivery(
+    log: WrittenLog,
+    clock: Hands | None = None,
+    clearance: Clearance = lambda caller: caller.clearance,
+) -> AnswerDelivery:
+    return AnswerDelivery(
+        cast("AnswerReader", log),
+        RECORDS,
+        CURSORS,
+        clearance,
+        clock or Hands(),
+    )
 
 
 async def kinds(log: WrittenLog, *, after: int = -1, clock: Hands | None = None) -> list[str]:
@@ -180,6 +190,28 @@ async def test_a_live_reader_waits_for_the_worker_that_writes_the_failure() -> N
     assert (await anext(events)).HasField("accepted")
     log.follower.push(logged([event(failed=AnswerEvent.Failed())])[0])
     assert (await anext(events)).HasField("failed")
+
+
+async def test_nothing_above_a_clearance_that_was_lowered_meanwhile_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("forebay_server.answers.delivery.STANDING_SECONDS", 0.01)
+    standing = [Visibility.VISIBILITY_CONFIDENTIAL]
+    log = WrittenLog(logged(WHOLE)[:3])
+    events = delivery(log, clearance=lambda _: standing[-1]).events(READING)
+    seen = [(await anext(events)).WhichOneof("event") for _ in range(2)]
+    assert seen == ["accepted", "retrieved"]
+    standing.append(Visibility.VISIBILITY_PUBLIC)
+    with pytest.raises(ClearanceTooLow):  # while nothing comes, and before anything could
+        await anext(events)
+
+
+async def test_a_stream_ends_once_its_caller_may_not_be_spoken_for_any_more() -> None:
+    def gone(_: Caller) -> Visibility.ValueType:
+        raise TokenInvalid("tenant")
+
+    with pytest.raises(TokenInvalid):
+        await anext(delivery(WrittenLog(logged(WHOLE)), clearance=gone).events(READING))
 
 
 async def test_events_of_the_past_and_of_now_join_without_a_seam() -> None:

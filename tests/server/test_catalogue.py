@@ -11,6 +11,7 @@ from forebay.ingest.v1 import Document, ListDocumentsRequest
 from forebay.policy.v1 import Visibility
 from forebay_kafka.identity import GenerationLimits
 from forebay_postgres import (
+    AccessUpdate,
     CatalogueReader,
     CatalogueWriter,
     DocumentKey,
@@ -21,7 +22,12 @@ from forebay_postgres import (
     open_retrieve_pool,
     open_write_pool,
 )
-from forebay_server.errors import DocumentNotFound, FieldInvalid, PageTokenInvalid
+from forebay_server.errors import (
+    DocumentNotFound,
+    EtagMismatch,
+    FieldInvalid,
+    PageTokenInvalid,
+)
 from forebay_server.governance.caller import Caller, TierLimits
 from forebay_server.ingest.catalogue import DocumentCatalogue
 from forebay_server.ingest.page_tokens import PageTokens
@@ -175,6 +181,27 @@ async def test_a_deleted_document_is_not_found(
         await catalogue.newest(caller("gone"), PUMP)
     with pytest.raises(DocumentNotFound):
         await catalogue.version(caller("gone"), PUMP, str(gone.version))
+
+
+async def test_a_change_of_access_gives_a_document_another_etag(
+    catalogue: DocumentCatalogue, writer: CatalogueWriter
+) -> None:
+    written, changed = version("changed"), version("changed", at=1).version
+    await writer.accept(written)
+    key = DocumentKey("changed", "manuals", "pump")
+    await writer.update(
+        AccessUpdate(
+            key=key, version=changed, accept_time=NOON, writer_clearance=INTERNAL, labels={}
+        )
+    )
+    who = caller("changed")
+    assert (await catalogue.newest(who, PUMP)).etag == str(changed)
+    for etag in (written.version, changed):
+        assert (await catalogue.version(who, PUMP, str(etag))).title == "Pump"
+    await catalogue.require_etag(who, PUMP, str(changed))
+    with pytest.raises(EtagMismatch) as refused:
+        await catalogue.require_etag(who, PUMP, str(written.version))
+    assert refused.value.metadata == {"etag": str(changed)}
 
 
 async def test_an_etag_that_is_none_is_refused(catalogue: DocumentCatalogue) -> None:

@@ -20,7 +20,7 @@ def test_a_tier_says_what_its_callers_may(tmp_path: Path) -> None:
     policy = Policy.from_file(
         written(tmp_path, "tiers: {free: {clearance: PUBLIC, top_k: 3, model: small}}")
     )
-    tier = policy.tier("free")
+    tier = policy.tier("acme", "free")
     assert tier.clearance == Visibility.VISIBILITY_PUBLIC
     assert (tier.limits.top_k, tier.limits.generation.model) == (3, "small")
 
@@ -28,7 +28,7 @@ def test_a_tier_says_what_its_callers_may(tmp_path: Path) -> None:
 def test_a_tier_that_the_policy_lacks_is_refused(tmp_path: Path) -> None:
     policy = Policy.from_file(written(tmp_path, "tiers: {free: {clearance: PUBLIC}}"))
     with pytest.raises(TierUnknown) as refused:
-        policy.tier("gold")
+        policy.tier("acme", "gold")
     assert refused.value.metadata == {"tier": "gold"}
 
 
@@ -69,6 +69,25 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 ONE = "{issuer: 'https://a.test', audience: forebay, jwks_file: a.json}"
 
 
+def with_rule(text: str) -> str:
+    return f"[{ONE.replace('}', f', {text}}}')}]"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://id.test/keys",
+        "http://127.0.0.1:9000/keys",
+        "http://127.8.0.1/keys",
+        "http://localhost/keys",
+        "http://[::1]:80/keys",
+    ],
+)
+def test_keys_travel_encrypted_or_within_this_machine(tmp_path: Path, url: str) -> None:
+    content = f"[{{issuer: 'https://a.test', audience: forebay, jwks_url: '{url}'}}]"
+    assert str(read_issuers(written(tmp_path, content))[0].jwks_url) == url.replace(":80/", "/")
+
+
 def test_a_lone_issuer_may_speak_for_any_tenant(tmp_path: Path) -> None:
     assert read_issuers(written(tmp_path, f"[{ONE}]"))[0].speaks_for("acme")
 
@@ -80,7 +99,38 @@ def test_a_lone_issuer_may_speak_for_any_tenant(tmp_path: Path) -> None:
         (f"[{ONE}, {ONE.replace('a.test', 'b.test')}]", "each must say its tenants"),
         ("[]", "at least 1"),
         (f"[{ONE.replace('forebay', '7')}]", "0.audience"),
-        (f"[{ONE.replace('}', ', tenants: [Acme]}')}]", "tenants"),
+        (with_rule("tenants: [Acme]"), "tenants"),
+        (with_rule("tenants: ['*']"), "tenants"),
+        (with_rule("tenants: ['a*b']"), "tenants"),
+        (with_rule("tenants: []"), "tenants"),
+        (with_rule("tenants: all"), "tenants"),
+        (with_rule("operators: 1"), "operators"),
+        (with_rule("algorithms: [HS256]"), "algorithms"),
+        (with_rule("algorithms: [none]"), "algorithms"),
+        (with_rule("algorithms: []"), "algorithms"),
+        (with_rule("leeway_seconds: 61"), "leeway_seconds"),
+        (with_rule("leeway_seconds: -1"), "leeway_seconds"),
+        (with_rule("lifetime_limit_seconds: 0"), "lifetime_limit_seconds"),
+        (with_rule("fetch_timeout_seconds: 0"), "fetch_timeout_seconds"),
+        (with_rule("hard_age_seconds: .inf"), "hard_age_seconds"),
+        (with_rule("hard_age_seconds: 300"), "below fresh_seconds"),
+        (with_rule("jwks_url: 'https://a.test/keys'"), "either jwks_url or jwks_file"),
+        (with_rule("colour: red"), "colour"),
+        ("[{issuer: 'https://a.test', audience: forebay}]", "either jwks_url or jwks_file"),
+        *(
+            (f"[{{issuer: 'https://a.test', audience: forebay, jwks_url: '{url}'}}]", "jwks_url")
+            for url in (
+                "http://id.test/keys",
+                "http://localhost.id.test/keys",
+                "http://127.0.0.1.id.test/keys",
+                "http://10.0.0.1/keys",
+                "http://0.0.0.0/keys",
+                "https://user:password@id.test/keys",
+                "ftp://id.test/keys",
+                "file:///etc/keys",
+                "id.test/keys",
+            )
+        ),
     ],
 )
 def test_issuers_that_break_a_rule_are_refused(tmp_path: Path, content: str, named: str) -> None:

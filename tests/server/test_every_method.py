@@ -7,7 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH
 
 from forebay.policy.v1 import Scope, method
-from forebay_server.composition import INGEST_SERVICE, QUERY_SERVICE
+from forebay_server.composition import QUERY_SERVICE, SERVICES
 from forebay_server.errors import scope_word
 from forebay_server.governance.authorisation import MethodPolicies, MethodWithoutPolicy, method_path
 from forebay_server.rpc.handlers import MethodWithoutImplementation, service_handlers
@@ -15,7 +15,7 @@ from forebay_server.rpc.handlers import MethodWithoutImplementation, service_han
 from .calls import bearer, reason_of, status_of
 from .conftest import Installation
 
-METHODS = [served for service in (QUERY_SERVICE, INGEST_SERVICE) for served in service.methods]
+METHODS = [served for service in SERVICES for served in service.methods]
 SCOPED = [served for served in METHODS if served.GetOptions().Extensions[method].scope]
 Metadata = tuple[tuple[str, str], ...]
 
@@ -62,7 +62,8 @@ async def test_a_method_runs_with_its_scope_alone(
 async def test_bytes_that_are_no_request_are_refused(
     channel: grpc.aio.Channel, installation: Installation, served: MethodDescriptor
 ) -> None:
-    metadata = bearer(installation.token())
+    every = " ".join(scope_word(scope) for scope in Scope.values() if scope)
+    metadata = bearer(installation.token(scope=every))
     assert await refusal(channel, method_path(served), metadata, b"\xff") == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "FIELD_INVALID",

@@ -31,6 +31,7 @@ EXAMPLES: list[Exception] = [
     errors.PageTokenInvalid(),
     errors.SequenceInvalid(3),
     errors.DocumentNotFound(),
+    errors.EtagMismatch("0192f0c1-2f5b-7a3e-8c4d-5e6f70819203"),
     errors.MethodUnknown(),
     errors.ServerDraining(),
     LogUnavailable("down"),

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
@@ -17,6 +18,7 @@ from forebay.ingest.v1 import (
     IngestServiceStub,
     StreamDocumentsRequest,
     StreamDocumentsResponse,
+    UpdateDocumentRequest,
 )
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import GetCallerRequest, QueryServiceStub
@@ -117,6 +119,40 @@ async def test_a_deletion_is_in_the_log_with_its_callers_envelope(
     assert received.key == f"acme/manuals/pump@{update.version}".encode()
 
 
+async def test_a_change_of_access_is_in_the_log_with_what_changes_alone(
+    stub: Any, installation: Installation, log: LogReader, records: RecordReader
+) -> None:
+    document = Document(
+        name="collections/manuals/documents/pump", labels={"team": "a"}, title="not this"
+    )
+    request = UpdateDocumentRequest(
+        document=document, update_mask=FieldMask(paths=["visibility", "readers"])
+    )
+    updated = await stub.UpdateDocument(request, metadata=bearer(installation.token()))
+    [received] = log.read(DocumentUpdate)
+    update = records.read(received).message
+    assert isinstance(update, DocumentUpdate)
+    assert update.WhichOneof("change") == "access"
+    assert update.access.visibility == CONFIDENTIAL  # what is not said is narrow
+    assert update.access.HasField("readers")
+    assert not update.access.HasField("labels")
+    assert (updated.name, updated.etag) == (document.name, update.version)
+    assert not updated.labels
+
+
+async def test_nobody_sets_a_visibility_above_the_own_clearance(
+    stub: Any, installation: Installation, log: LogReader
+) -> None:
+    request = UpdateDocumentRequest(
+        document=Document(name="collections/manuals/documents/pump", visibility=CONFIDENTIAL),
+        update_mask=FieldMask(paths=["visibility"]),
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.UpdateDocument(request, metadata=bearer(installation.token(tier="standard")))
+    assert reason_of(status_of(refused.value)) == "CLEARANCE_TOO_LOW"
+    assert log.read(DocumentUpdate) == []
+
+
 INVALID, DENIED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED
 PDF = "application/pdf"
 
@@ -145,7 +181,7 @@ REFUSED = [
     Refused(
         "FIELD_INVALID", 'document.labels["a"]', request=document(text="x", labels={"a": "\x00"})
     ),
-    Refused("FIELD_INVALID", "document.content", request=document()),
+    Refused("FIELD_INVALID", "document", request=document()),
     Refused("FIELD_INVALID", "parent", request={"parent": "collections/A"}),
     Refused(
         "DOCUMENT_TOO_LARGE",

@@ -103,11 +103,17 @@ def test_an_edge_serves_health_and_reflection_and_leaves_when_told(
     with started(environment) as process:
         next_log(process, "serving")
         with grpc.insecure_channel(environment["FOREBAY_GRPC_ADDRESS"]) as channel:
-            for service in ("", "forebay.query.v1.QueryService", "forebay.ingest.v1.IngestService"):
+            for service in (
+                "",
+                "forebay.query.v1.QueryService",
+                "forebay.ingest.v1.IngestService",
+                "forebay.pipeline.v1.PipelineService",
+            ):
                 health = HealthStub(channel).Check(HealthCheckRequest(service=service), timeout=5)
                 assert health.status == SERVING
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
             assert "forebay.ingest.v1.IngestService" in services
+            assert "forebay.pipeline.v1.PipelineService" in services
             metadata = bearer(installation.token())
             caller = QueryServiceStub(channel).GetCaller(GetCallerRequest(), metadata=metadata)
             assert caller.tenant == "acme"
@@ -222,7 +228,7 @@ def test_a_wrong_configuration_is_named_and_never_tried_again(
     (tmp_path / "policy.yaml").write_text("tiers: {free: {clearance: SECRET}}")
     code, text = refusal({**environment, "FOREBAY_PROCESSES": processes})
     assert code == 2
-    assert "policy.yaml: tiers.free.clearance: Input should be" in text
+    assert "policy.yaml:1: tiers.free.clearance: Input should be" in text
 
 
 def test_a_missing_variable_is_named(environment: dict[str, str]) -> None:

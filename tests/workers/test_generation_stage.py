@@ -1,21 +1,20 @@
 """Generation writes an answer once, pays no more than it must, and ends it for good."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import cast
 
 import pytest
-from google.protobuf.message import Message
 
 from forebay.policy.v1 import Visibility
-from forebay.records.v1 import AnswerRecord, ContextRecord
+from forebay.query.v1 import AnswerEvent
+from forebay.records.v1 import ContextRecord
 from forebay_kafka.envelope import Envelope, Statement
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Received, RecordReader
+from forebay_kafka.records import Received
 from forebay_workers.generation.stage import Generation
-from forebay_workers.ledger.answers import AnswerLedger
 from forebay_workers.ledger.output_tail import OutputTail
 from forebay_workers.models.errors import ModelUnavailable
 from forebay_workers.models.generation_model import (
@@ -29,6 +28,8 @@ from forebay_workers.models.generation_model import (
 from forebay_workers.record_loop.errors import DeadlinePassed
 from forebay_workers.record_loop.stage import Work
 from forebay_workers.stage_failure import StageFailure
+
+from .answer_log import AnswerLog
 
 NAME = "queries/abc"
 IDENTITY = Identity(
@@ -49,25 +50,6 @@ ANSWER = (TextDelta("Nine metres."), Finished(FinishReason.STOP))
 def work(attempt: int = 1) -> Work[ContextRecord]:
     envelope = Envelope(IDENTITY, "", "", Statement(NAME), 0)
     return Work(CONTEXT, envelope, b"token", None, SOURCE, attempt, None)
-
-
-class WrittenAnswers:
-    """A Publisher that keeps the kinds of events; `fails` says which are not acknowledged."""
-
-    def __init__(self, fails: Callable[[str], bool] = lambda _: False) -> None:
-        self.kinds: list[str] = []
-        self.fails = fails
-
-    def publish(self, message: Message, **_: object) -> asyncio.Future[None]:
-        assert isinstance(message, AnswerRecord)
-        kind = str(message.event.WhichOneof("event"))
-        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.fails(kind):
-            landed.set_exception(LogUnavailable("down"))
-        else:
-            self.kinds.append(kind)
-            landed.set_result(None)
-        return landed
 
 
 class ScriptedModel:
@@ -98,15 +80,13 @@ class ScriptedModel:
             self.closed += 1
 
 
-def generation(model: ScriptedModel, log: WrittenAnswers) -> tuple[Generation, AnswerLedger]:
-    ledger = AnswerLedger(cast("RecordReader", None))
-    stage = Generation(
+def generation(model: ScriptedModel, log: AnswerLog) -> Generation:
+    return Generation(
         cast("GenerationModel", model),
         cast("Publisher", log),
-        ledger,
+        log.ledger,
         cast("OutputTail", None),
     )
-    return stage, ledger
 
 
 @pytest.fixture
@@ -117,65 +97,65 @@ def model() -> ScriptedModel:
 
 
 async def test_an_answer_that_was_given_up_is_not_begun_again(model: ScriptedModel) -> None:
-    log = WrittenAnswers()
-    stage, _ = generation(model, log)
+    log = AnswerLog()
+    stage = generation(model, log)
     await stage.give_up(work(), DeadlinePassed())
     await stage.process(work())
     await stage.give_up(work(), DeadlinePassed())
-    assert (log.kinds, model.calls) == (["failed"], 0)
+    assert (log.written, model.calls) == (["failed"], 0)
 
 
 async def test_an_answer_that_is_whole_is_not_written_again(model: ScriptedModel) -> None:
-    log = WrittenAnswers()
-    stage, _ = generation(model, log)
+    log = AnswerLog()
+    stage = generation(model, log)
     for _ in range(2):
         await stage.process(work())
-    assert log.kinds == ["restarted", "retrieved", "delta", "completed"]
+    assert log.written == ["restarted", "retrieved", "delta", "completed"]
     assert model.calls == 1
 
 
 async def test_nobody_pays_for_the_rest_of_an_answer_with_a_gap() -> None:
     model = ScriptedModel(*[TextDelta("word ")] * 100, *ANSWER)
-    log = WrittenAnswers(fails=lambda kind: kind == "delta")
-    stage, _ = generation(model, log)
+    log = AnswerLog(fails=lambda kind: kind == "delta")
+    stage = generation(model, log)
     writing = asyncio.ensure_future(stage.process(work()))
     await model.stopped.wait()
     model.go_on.set()
     with pytest.raises(LogUnavailable):
         await writing
-    assert "completed" not in log.kinds
+    assert "completed" not in log.written
     assert (model.said < 5, model.closed) == (True, 1)
 
 
 async def test_a_further_attempt_pays_nothing_before_the_log_is_back(model: ScriptedModel) -> None:
-    log = WrittenAnswers(fails=lambda _: True)
-    stage, _ = generation(model, log)
+    log = AnswerLog(fails=lambda _: True)
+    stage = generation(model, log)
     with pytest.raises(LogUnavailable):
         await stage.process(work(attempt=2))
     assert model.calls == 0
     log.fails = lambda _: False
     await stage.process(work(attempt=3))
-    assert (log.kinds[-1], model.calls) == ("completed", 1)
+    assert (log.written[-1], model.calls) == ("completed", 1)
 
 
 async def test_a_model_that_failed_before_its_first_word_goes_on_in_the_same_attempt() -> None:
     model = ScriptedModel(*ANSWER, broken=1)
     model.go_on.set()
-    log = WrittenAnswers()
-    stage, _ = generation(model, log)
+    log = AnswerLog()
+    stage = generation(model, log)
     with pytest.raises(StageFailure):
         await stage.process(work())
     await stage.process(work(attempt=2))
-    assert log.kinds == ["restarted", "retrieved", "delta", "completed"]
+    assert log.written == ["restarted", "retrieved", "delta", "completed"]
 
 
 async def test_a_cancelled_answer_costs_no_further_word() -> None:
     model = ScriptedModel(*ANSWER)
-    log = WrittenAnswers()
-    stage, ledger = generation(model, log)
+    log = AnswerLog()
+    stage = generation(model, log)
     writing = asyncio.ensure_future(stage.process(work()))
     await model.stopped.wait()
-    ledger.progress(NAME).ended.set()
+    log.append(AnswerEvent(query=NAME, cancelled=AnswerEvent.Cancelled()))
     await writing
-    assert log.kinds == ["restarted", "retrieved", "delta"]
+    assert log.written == ["restarted", "retrieved", "delta"]
     assert (model.said, model.closed) == (1, 1)

@@ -5,22 +5,24 @@ from collections.abc import Sequence
 from typing import cast
 
 import pytest
-from google.protobuf.message import Message
 
 from forebay.policy.v1 import Visibility
-from forebay.query.v1 import SubmitQueryRequest
-from forebay.records.v1 import AnswerRecord, QueryRecord
+from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
+from forebay.records.v1 import QueryRecord
 from forebay_kafka.envelope import Envelope, Statement
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Received, RecordReader
-from forebay_workers.ledger.answers import AnswerLedger
+from forebay_kafka.records import Received
 from forebay_workers.ledger.names import SeenNames
+from forebay_workers.models.errors import ModelThrottled
 from forebay_workers.record_loop.errors import DeadlinePassed
-from forebay_workers.record_loop.stage import Work
+from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.retrieval.search import Search
 from forebay_workers.retrieval.stage import Retrieval
+from forebay_workers.stage_failure import StageFailure
+
+from .answer_log import AnswerLog
 
 NAME = "queries/abc"
 ANSWER, PASSAGES = SubmitQueryRequest.MODE_ANSWER, SubmitQueryRequest.MODE_RETRIEVE_ONLY
@@ -29,28 +31,13 @@ ANSWER, PASSAGES = SubmitQueryRequest.MODE_ANSWER, SubmitQueryRequest.MODE_RETRI
 class EmptySearch:
     def __init__(self) -> None:
         self.calls = 0
+        self.error: Exception | None = None
 
     async def passages(self, *_: object) -> Sequence[object]:
         self.calls += 1
+        if self.error is not None:
+            raise self.error
         return ()
-
-
-class WrittenLog:
-    """A Publisher that keeps what it is given, unless it is `down`."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-        self.down = False
-
-    def publish(self, message: Message, **_: object) -> asyncio.Future[None]:
-        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.down:
-            landed.set_exception(LogUnavailable("down"))
-            return landed
-        event = message.event.WhichOneof("event") if isinstance(message, AnswerRecord) else None
-        self.written.append(event or type(message).__name__)
-        landed.set_result(None)
-        return landed
 
 
 def work(mode: SubmitQueryRequest.Mode.ValueType = ANSWER) -> Work[QueryRecord]:
@@ -69,14 +56,13 @@ def search() -> EmptySearch:
 
 
 @pytest.fixture
-def log() -> WrittenLog:
-    return WrittenLog()
+def log() -> AnswerLog:
+    return AnswerLog()
 
 
 @pytest.fixture
-def stage(search: EmptySearch, log: WrittenLog) -> Retrieval:
-    ledger = AnswerLedger(cast("RecordReader", None))
-    return Retrieval(cast("Search", search), cast("Publisher", log), ledger, SeenNames(), ())
+def stage(search: EmptySearch, log: AnswerLog) -> Retrieval:
+    return Retrieval(cast("Search", search), cast("Publisher", log), log.ledger, SeenNames(), ())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +72,7 @@ def stage(search: EmptySearch, log: WrittenLog) -> Retrieval:
 async def test_a_question_that_comes_twice_is_looked_up_once(
     stage: Retrieval,
     search: EmptySearch,
-    log: WrittenLog,
+    log: AnswerLog,
     mode: SubmitQueryRequest.Mode.ValueType,
     written: list[str],
 ) -> None:
@@ -97,7 +83,7 @@ async def test_a_question_that_comes_twice_is_looked_up_once(
 
 
 async def test_a_question_that_was_given_up_is_not_looked_up_again(
-    stage: Retrieval, search: EmptySearch, log: WrittenLog
+    stage: Retrieval, search: EmptySearch, log: AnswerLog
 ) -> None:
     await stage.give_up(work(), DeadlinePassed())
     await stage.process(work())
@@ -107,13 +93,55 @@ async def test_a_question_that_was_given_up_is_not_looked_up_again(
 
 @pytest.mark.parametrize("mode", [ANSWER, PASSAGES])
 async def test_what_the_log_did_not_take_is_done_again(
-    stage: Retrieval, log: WrittenLog, mode: SubmitQueryRequest.Mode.ValueType
+    stage: Retrieval, log: AnswerLog, mode: SubmitQueryRequest.Mode.ValueType
 ) -> None:
-    log.down = True
+    log.fails = lambda _: True
     with pytest.raises(LogUnavailable):
         await stage.process(work(mode))
     with pytest.raises(LogUnavailable):
         await stage.give_up(work(mode), DeadlinePassed())
-    log.down = False
+    log.fails = lambda _: False
     await stage.process(work(mode))
     assert log.written[-1] in {"ContextRecord", "completed"}
+
+
+async def test_passages_that_a_zombie_overtakes_are_written_again(
+    stage: Retrieval, search: EmptySearch, log: AnswerLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forebay_workers.retrieval.stage.YIELD_SECONDS", 0.02)
+    opening = AnswerEvent(
+        query=NAME, attempt="zombie", sequence=1, restarted=AnswerEvent.Restarted()
+    )
+
+    def overtaken(kind: str) -> bool:
+        if kind == "completed" and opening not in log.events:
+            log.append(opening)
+        return False
+
+    log.fails = overtaken
+    await stage.process(work(PASSAGES))
+    assert log.written == ["restarted", "retrieved", "completed"] * 2
+    assert search.calls == 1
+
+
+@pytest.mark.parametrize("mode", [ANSWER, PASSAGES])
+async def test_a_cancelled_question_is_not_looked_up(
+    stage: Retrieval,
+    search: EmptySearch,
+    log: AnswerLog,
+    mode: SubmitQueryRequest.Mode.ValueType,
+) -> None:
+    log.append(AnswerEvent(query=NAME, cancelled=AnswerEvent.Cancelled()))
+    await asyncio.sleep(0)
+    await stage.process(work(mode))
+    await stage.give_up(work(mode), DeadlinePassed())
+    assert (log.written, search.calls) == ([], 0)
+
+
+async def test_an_endpoint_that_throttles_slows_the_stage_and_says_for_how_long(
+    stage: Retrieval, search: EmptySearch
+) -> None:
+    search.error = ModelThrottled(7.0)
+    with pytest.raises(StageFailure) as failure:
+        await stage.process(work())
+    assert (failure.value.retry, failure.value.retry_after) == (Retry.THROTTLED, 7.0)

@@ -2,9 +2,10 @@
 
 Several attempts may write to one answer: a worker that was taken for dead, and its successor.
 The attempt that was opened last in the order of the log is current, and its records count as
-long as their sequence has no gap. A cancellation counts always, as does a failure that belongs
-to no attempt. The first terminal event that counts closes the answer. Whoever folds the records
-of a query from its first one gets the same events.
+long as their sequence has no gap, its failure too. A failure that belongs to no attempt counts
+only before the first one was opened: whoever was taken for dead and gives up later ends nothing
+of its successor's. A cancellation counts always. The first terminal event that counts closes the
+answer. Whoever folds the records of a query from its first one gets the same events.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class AnswerFold:
             deadline = event.accepted.expire_time.ToNanoseconds() / 1e9
             self.expire_time = max(self.expire_time, deadline)
             return first
-        return event.HasField("cancelled") or event.HasField("failed")
+        return event.HasField("cancelled") or (event.HasField("failed") and not self.opened)
 
     def _take_attempt(self, event: AnswerEvent, kind: str | None) -> bool:
         if event.sequence == OPENING:

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import queue
 import threading
-import time
-from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import confluent_kafka
@@ -23,15 +24,16 @@ from forebay_kafka.group_membership import (
     TopicPartition,
     consumer_configuration,
 )
+from forebay_kafka.offset_commits import OffsetCommits
 from forebay_kafka.polling import received
 from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.stall_watch import Stall, StallWatch
 
 BATCH_RECORDS = 100  # a few milliseconds of the event loop's time
 IDLE_POLL_SECONDS = 0.2  # a record ends it at once; only commands wait for it
 PAUSED_POLL_SECONDS = 0.02  # soon there will be a command to resume
 REBALANCE_SECONDS = 30.0  # far over what a listener takes; then its partitions leave uncommitted
-COMMIT_AGAIN_SECONDS = 0.1  # about as long as a generation takes to form
 CLOSE_SECONDS = 15.0  # leaving takes milliseconds, unless no broker answers
 
 log = logging.getLogger(__name__)
@@ -49,19 +51,17 @@ class GroupConsumer:
         topics: Sequence[str],
         options: GroupOptions | None = None,
     ) -> None:
-        self._configuration = {
-            **consumer_configuration(settings, group, options or GroupOptions()),
-            "on_commit": self._committed,
-        }
+        options = options or GroupOptions()
+        self._configuration = consumer_configuration(settings, group, options)
         self._topics = list(topics)
+        self._stall_watch = partial(StallWatch, settings, group, options.stall_seconds)
         self._commands: queue.SimpleQueue[Callable[[confluent_kafka.Consumer], None]] = (
             queue.SimpleQueue()
         )
         self._assigned: dict[TopicPartition, object] = {}  # the value differs per assignment
+        self._positions: dict[TopicPartition, int] = {}  # behind the last record of each
         self._paused: set[TopicPartition] = set()
-        self._uncommitted: dict[TopicPartition, int] = {}
-        self._committing: dict[TopicPartition, object] = {}  # the assignments that it is for
-        self._commit_from = 0.0
+        self._commits = OffsetCommits(self._assigned)
         self._taken = threading.Event()
         self._closing = threading.Event()
 
@@ -70,10 +70,9 @@ class GroupConsumer:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        consumer = confluent_kafka.Consumer(self._configuration)
-        threading.Thread(
-            target=self._run, args=(consumer,), name="forebay-consumer", daemon=True
-        ).start()
+        self._consumer = self._new_consumer()
+        self._watch = self._stall_watch()
+        threading.Thread(target=self._run, name="forebay-consumer", daemon=True).start()
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Stop fetching partitions; those that are not assigned are passed over."""
@@ -88,7 +87,7 @@ class GroupConsumer:
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offset of the next record to read, per partition that is still assigned."""
         wanted = dict(offsets)
-        self._commands.put(lambda _: self._uncommitted.update(wanted))
+        self._commands.put(lambda _: self._commits.want(wanted))
 
     async def close(self) -> None:
         """Leave the group, revoking what is assigned; returns once the member is gone."""
@@ -97,27 +96,72 @@ class GroupConsumer:
 
     # What follows runs in the thread.
 
-    def _run(self, consumer: confluent_kafka.Consumer) -> None:
+    def _run(self) -> None:
         try:
-            consumer.subscribe(
-                self._topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
             while not self._closing.is_set():
-                self._obey(consumer)
-                self._commit(consumer)
-                self._fetch(consumer)
-            self._obey(consumer)
+                stall = self._serve(self._consumer)
+                if stall is not None:
+                    self._start_over(stall)
+            self._obey(self._consumer)
         except Exception as error:  # noqa: BLE001 the listener gets it, whatever it is
             self._call(self._listener.failed, error)
         finally:
+            self._watch.close()
             if not self._assigned:
                 # close() alone tells the group nothing then, and it waits for a session timeout.
-                consumer.unsubscribe()
-            consumer.close()
+                with suppress(confluent_kafka.KafkaException):  # a fenced member may not
+                    self._consumer.unsubscribe()
+            self._consumer.close()
             self._call(self._end)
+
+    def _serve(self, consumer: confluent_kafka.Consumer) -> Stall | None:
+        """Be a member until it closes, or until a partition does not move."""
+        consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+        while not self._closing.is_set():
+            self._obey(consumer)
+            self._commits.ask(consumer)
+            self._fetch(consumer)
+            fetched = self._assigned.keys() - self._paused
+            stall = self._watch.check({name: self._positions.get(name) for name in fetched})
+            if stall is not None:
+                return stall
+        return None
+
+    def _start_over(self, stall: Stall) -> None:
+        """Join anew as another member; the old one is given up as it is."""
+        facts = {
+            "topic": stall.name.topic,
+            "partition": stall.name.partition,
+            "position": stall.position,
+            "end": stall.end,
+        }
+        log.error("a partition does not move; the member joins its group anew", extra=facts)
+        old, self._consumer = self._consumer, self._new_consumer()
+        names = frozenset(self._assigned)
+        self._ask(self._listener.lost(names))
+        self._obey(self._consumer)  # what was queued is for partitions that are gone
+        self._forget(names)
+        self._commits.start_over()
+        # It may not answer any more, and closing it would wait for that.
+        threading.Thread(target=old.close, name="forebay-old-consumer", daemon=True).start()
+
+    def _new_consumer(self) -> confluent_kafka.Consumer:
+        consumer: confluent_kafka.Consumer
+
+        def committed(
+            error: confluent_kafka.KafkaError | None,
+            partitions: list[confluent_kafka.TopicPartition],
+        ) -> None:
+            if consumer is self._consumer:
+                self._commits.answered(error, partitions)
+
+        consumer = confluent_kafka.Consumer({**self._configuration, "on_commit": committed})
+        return consumer
 
     def _obey(self, consumer: confluent_kafka.Consumer) -> None:
         while not self._commands.empty():
@@ -133,6 +177,8 @@ class GroupConsumer:
         if self._assignment_of(first) is assignment:  # or a rebalance came between the two
             messages.insert(0, first)
         records = [received(each) for each in messages if not _is_error(each)]
+        for each in records:
+            self._positions[TopicPartition(each.topic, each.partition)] = each.offset + 1
         if records:
             self._hand_over(records)
 
@@ -153,6 +199,8 @@ class GroupConsumer:
     def _on_assign(
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
+        if consumer is not self._consumer:
+            return
         consumer.incremental_assign(partitions)
         # A pause outlives the assignment that it was for.
         consumer.resume(partitions)
@@ -163,15 +211,19 @@ class GroupConsumer:
     def _on_revoke(
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
+        if consumer is not self._consumer:
+            return
         names = _names(partitions)
         offsets = self._ask(self._listener.revoked(names))
         self._obey(consumer)  # commits that were queued are older than these offsets
-        self._commit_now(consumer, offsets or {})
+        self._commits.ask_now(consumer, offsets or {})
         self._forget(names)
 
     def _on_lost(
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
+        if consumer is not self._consumer:
+            return
         names = _names(partitions)
         self._ask(self._listener.lost(names))
         self._obey(consumer)  # so that no commit that is queued survives
@@ -179,57 +231,22 @@ class GroupConsumer:
 
     def _forget(self, names: frozenset[TopicPartition]) -> None:
         self._paused -= names
+        self._watch.forget(names)
+        self._commits.forget(names)
         for name in names:
             self._assigned.pop(name, None)
-            self._uncommitted.pop(name, None)
+            self._positions.pop(name, None)
 
     def _pause(self, consumer: confluent_kafka.Consumer, names: set[TopicPartition]) -> None:
         present = names & self._assigned.keys()
         self._paused |= present
+        self._watch.forget(present)
         consumer.pause(_native(present))
 
     def _resume(self, consumer: confluent_kafka.Consumer, names: set[TopicPartition]) -> None:
         present = names & self._assigned.keys()
         self._paused -= present
         consumer.resume(_native(present))
-
-    def _commit(self, consumer: confluent_kafka.Consumer) -> None:
-        """Ask for a commit; `_committed` hears of it in a later poll."""
-        if self._committing or not self._uncommitted or time.monotonic() < self._commit_from:
-            return
-        offsets = _offsets(self._uncommitted, self._assigned)
-        self._uncommitted.clear()
-        if offsets:
-            self._committing = dict(self._assigned)
-            consumer.commit(offsets=offsets, asynchronous=True)
-
-    def _committed(
-        self,
-        error: confluent_kafka.KafkaError | None,
-        partitions: list[confluent_kafka.TopicPartition],
-    ) -> None:
-        asked, self._committing = self._committing, {}
-        failed = [each for each in partitions if error is not None or each.error is not None]
-        if not failed:
-            return
-        # Usual in a rebalance, where the generation may move on under way.
-        log.info("a commit is tried again: %s", error or failed[0].error)
-        self._commit_from = time.monotonic() + COMMIT_AGAIN_SECONDS
-        for each in failed:
-            name = TopicPartition(each.topic, each.partition)
-            if name in self._assigned and self._assigned[name] is asked.get(name):
-                self._uncommitted.setdefault(name, each.offset)
-
-    def _commit_now(
-        self, consumer: confluent_kafka.Consumer, offsets: Mapping[TopicPartition, int]
-    ) -> None:
-        native = _offsets(offsets, self._assigned)
-        if not native:
-            return
-        try:
-            consumer.commit(offsets=native, asynchronous=False)
-        except confluent_kafka.KafkaException as error:
-            log.warning("partitions leave without a commit: %s", error)
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
@@ -268,7 +285,8 @@ def _is_error(message: confluent_kafka.Message) -> bool:
     error = message.error()
     if error is None:
         return False
-    if error.fatal():
+    # A member that was fenced says so by the code alone.
+    if error.fatal() or error.code() == confluent_kafka.KafkaError._FATAL:  # noqa: SLF001
         raise confluent_kafka.KafkaException(error)
     log.warning("fetch failed, and goes on: %s", error)
     return True
@@ -276,16 +294,6 @@ def _is_error(message: confluent_kafka.Message) -> bool:
 
 def _names(partitions: Iterable[confluent_kafka.TopicPartition]) -> frozenset[TopicPartition]:
     return frozenset(TopicPartition(each.topic, each.partition) for each in partitions)
-
-
-def _offsets(
-    offsets: Mapping[TopicPartition, int], assigned: Container[TopicPartition]
-) -> list[confluent_kafka.TopicPartition]:
-    return [
-        confluent_kafka.TopicPartition(name.topic, name.partition, offset)
-        for name, offset in offsets.items()
-        if name in assigned
-    ]
 
 
 def _native(names: Iterable[TopicPartition]) -> list[confluent_kafka.TopicPartition]:

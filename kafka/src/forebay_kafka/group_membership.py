@@ -44,13 +44,17 @@ class GroupListener(Protocol):
 
 @dataclass(frozen=True)
 class GroupOptions:
-    """How a member fetches and rebalances; sizes in bytes.
+    """How a member fetches and rebalances; sizes in bytes, times in seconds.
 
     `protocol` is classic with cooperative-sticky assignment, or `consumer` (KIP-848), where the
-    session timeout is the group's own configuration.
+    session timeout is the group's own configuration. `instance_id` makes the membership static
+    (KIP-345): a member that is back within its session gets its partitions without a rebalance.
+    A partition may stand for `stall_seconds` with records to read before the member starts over.
     """
 
     protocol: Literal["classic", "consumer"] = "classic"
+    instance_id: str | None = None
+    stall_seconds: float = 20.0  # a leader is elected and found anew within ten
     fetch_ahead: int = 2 * MAX_RECORD_BYTES  # the largest record, and the next one meanwhile
 
 
@@ -77,12 +81,14 @@ def consumer_configuration(
 
 
 def _membership(settings: KafkaSettings, options: GroupOptions) -> dict[str, str | int | bool]:
+    static = {"group.instance.id": options.instance_id} if options.instance_id else {}
     if options.protocol == "consumer":
-        return {"group.protocol": "consumer"}
+        return {"group.protocol": "consumer", **static}
     session = int(settings.session_timeout * 1000)
     return {
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session,
         # Members learn of a rebalance by their next heartbeat.
         "heartbeat.interval.ms": min(session // 3, 1000),
+        **static,
     }

@@ -1,18 +1,18 @@
-"""Reading a stretch of one partition once, for the few records of one key in it."""
+"""Reading a stretch of one partition once, for the few records in it that are wanted."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import confluent_kafka
 
 from forebay_kafka.errors import LogUnavailable
-from forebay_kafka.polling import poll_batch, reader_options
+from forebay_kafka.polling import poll_messages, reader_options, received
 from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TopicSpec
@@ -46,16 +46,30 @@ class LogHistory:
             consumer = await self._idle.get()
             await asyncio.to_thread(consumer.close)
 
-    async def read(self, partition: int, start: int, end: int, key: bytes) -> Sequence[Received]:
-        """The records of a key with start <= offset < end. Raises LogUnavailable."""
+    async def read(self, partition: int, start: int, end: int, *keys: bytes) -> Sequence[Received]:
+        """The records of some keys with start <= offset < end. Raises LogUnavailable."""
         if start >= end:
             return ()
+        wanted = frozenset(keys)
+        return await self._collected(_Stretch(partition, start, end, lambda m: m.key() in wanted))
+
+    async def at(self, partition: int, offsets: Collection[int]) -> Sequence[Received]:
+        """The records that stand at offsets, as far as they still do. Raises LogUnavailable.
+
+        Everything in between is read too.
+        """
+        wanted = frozenset(offsets)
+        if not wanted:
+            return ()
+        return await self._collected(
+            _Stretch(partition, min(wanted), max(wanted) + 1, lambda m: m.offset() in wanted)
+        )
+
+    async def _collected(self, stretch: _Stretch) -> Sequence[Received]:
         consumer = await self._idle.get()
         left = threading.Event()
         # A reader that is cancelled must not hand its consumer on while its thread still reads.
-        reading = asyncio.ensure_future(
-            asyncio.to_thread(self._read, consumer, _Stretch(partition, start, end, key), left)
-        )
+        reading = asyncio.ensure_future(asyncio.to_thread(self._read, consumer, stretch, left))
         reading.add_done_callback(lambda _: self._idle.put_nowait(consumer))
         try:
             return await asyncio.shield(reading)
@@ -78,7 +92,7 @@ class _Stretch:
     partition: int
     start: int
     end: int
-    key: bytes
+    wanted: Callable[[confluent_kafka.Message], bool]
 
 
 def _collect(
@@ -87,10 +101,17 @@ def _collect(
     found: list[Received] = []
     position, moved = stretch.start, time.monotonic()
     while position < stretch.end and not left.is_set():
-        for record in poll_batch(consumer, POLL_SECONDS, BATCH):
-            position, moved = record.offset + 1, time.monotonic()
-            if record.key == stretch.key and record.offset < stretch.end:
-                found.append(record)
+        for message in poll_messages(consumer, POLL_SECONDS, BATCH):
+            position, moved = _offset(message) + 1, time.monotonic()
+            if position <= stretch.end and stretch.wanted(message):
+                found.append(received(message))
         if time.monotonic() - moved > STALL_SECONDS:
             raise LogUnavailable("the log does not deliver its records")
     return found
+
+
+def _offset(message: confluent_kafka.Message) -> int:
+    offset = message.offset()
+    if offset is None:
+        raise RuntimeError("a consumed record without a position")
+    return offset

@@ -26,8 +26,8 @@ def chunk_set_key(tenant: str, name: str, version: str, chunking: str) -> str:
     return f"{document_key(tenant, name, version)}/{chunking}"
 
 
-def dead_letter_key(group: str, topic: str, partition: int, offset: int) -> str:
-    """`group/topic/partition/offset`."""
+def source_key(group: str, topic: str, partition: int, offset: int) -> str:
+    """`group/topic/partition/offset`, of what a group puts off or gives up."""
     return f"{group}/{topic}/{partition}/{offset}"
 
 

@@ -137,6 +137,11 @@ class Publisher:
         """End a key on a compacted topic: a null value without an envelope."""
         return self._produce(topic_of(record), key, partition_key, None, [])
 
+    @property
+    def waiting(self) -> int:
+        """How many records were given to it and are not acknowledged yet."""
+        return sum(len(producer) for producer in (self._producer, *self._retired))
+
     async def partition_count(self, record: type[Message]) -> int:
         """How many partitions the record's topic has; it never changes."""
         return await self._partition_count(topic_of(record).name)

@@ -8,7 +8,15 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from forebay.records.v1 import ChunkSet, DeadLetter, DocumentRecord, DocumentUpdate
+from forebay.records.v1 import (
+    ChunkSet,
+    DeadLetter,
+    DocumentRecord,
+    DocumentUpdate,
+    RetryRecord,
+    StageReport,
+    UsageRecord,
+)
 from forebay_kafka.envelope import Envelope, EnvelopeVerifier
 from forebay_kafka.errors import IdentityInvalid, RecordInvalid
 from forebay_kafka.partitioning import chunk_set_key, document_key
@@ -54,6 +62,10 @@ class Verified(Generic[M_co]):
     source: Received
 
 
+# What they hold, if it came from a caller, proves itself by headers of its own.
+UNVOUCHED_RECORDS = (RetryRecord, DeadLetter, StageReport)
+
+
 class RecordReader:
     """Reads records of every topic and trusts none without a fitting envelope."""
 
@@ -79,8 +91,8 @@ def _readable_topic(name: str) -> TopicSpec:
         spec = topic_named(name)
     except KeyError as error:
         raise RecordInvalid("the contract has no such topic") from error
-    if spec.record is DeadLetter:
-        raise RecordInvalid("nobody vouches for a dead letter as a whole")
+    if spec.record in UNVOUCHED_RECORDS:
+        raise RecordInvalid("nobody vouches for such a record as a whole")
     return spec
 
 
@@ -135,5 +147,7 @@ def _expected_key(tenant: str, message: Message) -> str:
             return document_key(tenant, message.name, message.version)
         case ChunkSet():
             return chunk_set_key(tenant, message.name, message.version, message.chunking)
+        case UsageRecord():
+            return tenant
         case _:
             return record_name(message)

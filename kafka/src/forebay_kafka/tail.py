@@ -8,14 +8,14 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 import confluent_kafka
 
 from forebay_kafka.errors import LogUnavailable
-from forebay_kafka.polling import poll_batch, reader_options
+from forebay_kafka.polling import OnEnd, poll_batch, reader_options
 from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TopicSpec
@@ -38,7 +38,9 @@ class LogTail:
     """Follows partitions and hands their records, in order, to a function on the event loop.
 
     `async with LogTail(…) as tail`; `on_records` runs in the loop in which it was entered. A
-    reader that is slow there slows the thread, not the process's memory.
+    reader that is slow there slows the thread, not the process's memory. `on_end` hears, behind
+    all records in front of it, that a partition was read up to its end of the moment: compaction
+    may have left nothing in front of that end.
     """
 
     def __init__(
@@ -48,10 +50,17 @@ class LogTail:
         on_records: OnRecords,
         *,
         fetch_wait_ms: int = PROMPT_FETCH_MS,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._topic = spec.name
         self._on_records = on_records
-        self._consumer = confluent_kafka.Consumer(reader_options(settings, fetch_wait_ms))
+        self._on_end = on_end
+        self._consumer = confluent_kafka.Consumer(
+            {
+                **reader_options(settings, fetch_wait_ms),
+                "enable.partition.eof": on_end is not None,
+            }
+        )
         # Look-ups block; a client of their own keeps them out of the reading thread's way.
         self._look_ups = confluent_kafka.Consumer(reader_options(settings, fetch_wait_ms))
         # A client does one look-up at a time, whoever asks: in a pool they would wait for each
@@ -122,9 +131,15 @@ class LogTail:
                     found = await self._in_turn(look_up)
                     if found is not None:
                         return found
+                    await self._in_turn(self._refresh_metadata)
                     await asyncio.sleep(RETRY_SECONDS)
         except TimeoutError as error:
             raise LogUnavailable("the log does not tell its offsets") from error
+
+    def _refresh_metadata(self) -> None:
+        # Between two leaders the client learns that a partition is unknown. It believes that until
+        # its next refresh, minutes later: look-ups ask nobody for it.
+        self._look_ups.list_topics(self._topic, TURN_SECONDS)
 
     async def _in_turn(self, look_up: Callable[[], T | None]) -> T | None:
         try:
@@ -144,10 +159,11 @@ class LogTail:
     def _read(self) -> None:
         while not self._closing.is_set():
             self._obey()
-            records = poll_batch(self._consumer, POLL_SECONDS, BATCH)
-            if records:
+            ends: dict[int, int] = {}
+            records = poll_batch(self._consumer, POLL_SECONDS, BATCH, ends.__setitem__)
+            if records or ends:
                 self._room.acquire()
-                self._loop.call_soon_threadsafe(self._hand_over, records)
+                self._loop.call_soon_threadsafe(self._hand_over, records, ends)
 
     def _obey(self) -> None:
         while not self._commands.empty():
@@ -157,6 +173,10 @@ class LogTail:
                 # Followed already, or not at all; the other partitions have done nothing wrong.
                 log.warning("the tail of %s: %s", self._topic, error)
 
-    def _hand_over(self, records: Sequence[Received]) -> None:
+    def _hand_over(self, records: Sequence[Received], ends: Mapping[int, int]) -> None:
         self._room.release()
-        self._on_records(records)
+        if records:
+            self._on_records(records)
+        if self._on_end is not None:
+            for partition, offset in ends.items():
+                self._on_end(partition, offset)

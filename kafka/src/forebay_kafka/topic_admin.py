@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future
 from typing import Any
 
 import confluent_kafka
@@ -14,18 +13,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
-from forebay_kafka.errors import KafkaError, LogUnavailable
+from forebay_kafka.acl_admin import AclAdmin
+from forebay_kafka.admin_result import TIMEOUT_SECONDS, TopicsRefused, result
+from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topic_plan import FoundTopic, TopicPlan, TopicSettings, plan_topic
 from forebay_kafka.topics import TOPICS
 
-TIMEOUT_SECONDS = 30.0  # a cluster elects a controller within seconds; then it answers at once
-
 POLL_SECONDS = 0.05
-
-
-class TopicsRefused(KafkaError):
-    """The cluster refuses a topic, or has one that cannot be changed in place."""
 
 
 class TopicAdmin:
@@ -34,13 +29,15 @@ class TopicAdmin:
     def __init__(self, kafka: KafkaSettings, topics: TopicSettings) -> None:
         self._client = AdminClient({**kafka.client_options()})
         self._settings = topics
+        self._acls = AclAdmin(kafka, topics.principals)
 
     def plan(self) -> list[str]:
         """What differs from the contract, a line each. Raises LogUnavailable."""
-        return [line for plan in self._plans() for line in plan.lines()]
+        differences = [line for plan in self._plans() for line in plan.lines()]
+        return [*differences, *self._acls.plan()]
 
     def apply(self) -> list[str]:
-        """Create and configure topics; what was changed, a line each.
+        """Create and configure topics and access rules; what was changed, a line each.
 
         Returns once the cluster shows the changes. Raises LogUnavailable, and TopicsRefused after
         everything that can be changed was.
@@ -51,10 +48,11 @@ class TopicAdmin:
         self._create(missing)
         self._alter(changed)
         self._wait_until_shown()
+        granted = self._acls.apply()
         fixed = [f"{plan.name}: {fact}" for plan in plans for fact in plan.fixed]
         if fixed:
             raise TopicsRefused("\n".join(fixed))
-        return [line for plan in plans for line in plan.lines()]
+        return [*(line for plan in plans for line in plan.lines()), *granted]
 
     def _plans(self) -> list[TopicPlan]:
         metadata = self._metadata()
@@ -93,7 +91,7 @@ class TopicAdmin:
             return {}
         answers = self._client.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
         return {
-            resource.name: {name: entry.value for name, entry in _result(answer).items()}
+            resource.name: {name: entry.value for name, entry in result(answer).items()}
             for resource, answer in answers.items()
         }
 
@@ -111,7 +109,7 @@ class TopicAdmin:
         ]
         answers = self._client.create_topics(topics, operation_timeout=TIMEOUT_SECONDS)
         for answer in answers.values():
-            _result(answer)
+            result(answer)
 
     def _alter(self, plans: list[TopicPlan]) -> None:
         if not plans:
@@ -119,7 +117,7 @@ class TopicAdmin:
         resources = [_alteration(plan) for plan in plans]
         answers = self._client.incremental_alter_configs(resources, request_timeout=TIMEOUT_SECONDS)
         for answer in answers.values():
-            _result(answer)
+            result(answer)
 
 
 def _alteration(plan: TopicPlan) -> ConfigResource:
@@ -133,13 +131,3 @@ def _alteration(plan: TopicPlan) -> ConfigResource:
 def _found(topic: Any, config: dict[str, str]) -> FoundTopic:  # noqa: ANN401 see _metadata
     copies = min(len(partition.replicas) for partition in topic.partitions.values())
     return FoundTopic(len(topic.partitions), copies, config)
-
-
-def _result(answer: Future[Any]) -> Any:  # noqa: ANN401 each request has its own result
-    try:
-        return answer.result(TIMEOUT_SECONDS)
-    except confluent_kafka.KafkaException as error:
-        cause = error.args[0]
-        raise TopicsRefused(f"the log refuses: {cause.str()}") from error
-    except TimeoutError as error:
-        raise LogUnavailable("the log does not answer in time") from error

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forebay.records.v1 import Topic
+from forebay_kafka.acl_plan import STAGES
 from forebay_kafka.settings import MAX_RECORD_BYTES
 from forebay_kafka.topics import TopicSpec
 
@@ -21,6 +22,11 @@ USUAL_REPLICATION = 3  # one copy may be lost while another is down for maintena
 MIN_COMPACTION_LAG = timedelta(hours=1)  # a stage that is a little behind still reads every version
 MAX_COMPACTION_LAG = timedelta(days=1)  # the content of a deleted document is gone soon after
 TOMBSTONE_LIFE = timedelta(days=7)  # a stage that was away for a week still hears of every end
+CLEANUP_POLICIES = {
+    Topic.CLEANUP_DELETE: "delete",
+    Topic.CLEANUP_COMPACT: "compact",
+    Topic.CLEANUP_COMPACT_DELETE: "compact,delete",
+}
 SEGMENTS_PER_RETENTION = 4  # the log forgets by segment: at most a quarter later than it should
 
 
@@ -28,7 +34,9 @@ class TopicSettings(BaseSettings):
     """Sizes of the topics, from variables that begin with FOREBAY_TOPICS_.
 
     Without `replication` a new topic has three copies, or as many as there are brokers; without
-    `min_insync` a write waits for all copies but one.
+    `min_insync` a write waits for all copies but one. `principals` names the Kafka principal of
+    each stage by the stage's word, as JSON: `{"edge": "User:forebay-edge", …}`; without it, access
+    rules are left alone.
     """
 
     model_config = SettingsConfigDict(env_prefix="FOREBAY_TOPICS_", frozen=True)
@@ -38,6 +46,17 @@ class TopicSettings(BaseSettings):
     letter_partitions: int = Field(default=3, ge=1, le=10_000)
     replication: int | None = Field(default=None, ge=1, le=32)
     min_insync: int | None = Field(default=None, ge=1, le=32)
+    principals: dict[str, str] = {}
+
+    @field_validator("principals")
+    @classmethod
+    def _of_known_stages(cls, principals: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(principals) - set(STAGES))
+        if unknown:
+            raise ValueError(f"there is no stage {', '.join(unknown)}")
+        if not all(name.startswith("User:") for name in principals.values()):
+            raise ValueError("a principal begins with User:")
+        return principals
 
     @model_validator(mode="after")
     def _writable(self) -> Self:
@@ -115,7 +134,7 @@ def plan_topic(
 def topic_config(spec: TopicSpec, min_insync: int) -> dict[str, str]:
     """The configuration of a topic, in the broker's own words (Kafka's topic-level settings)."""
     config = {
-        "cleanup.policy": "compact" if spec.compacted else "delete",
+        "cleanup.policy": CLEANUP_POLICIES[spec.cleanup],
         "max.message.bytes": str(MAX_RECORD_BYTES),
         "message.timestamp.type": "LogAppendTime" if spec.log_append_time else "CreateTime",
         "min.insync.replicas": str(min_insync),

@@ -16,8 +16,11 @@ from forebay.records.v1 import (
     DocumentUpdate,
     Header,
     QueryRecord,
+    RetryRecord,
     Stage,
+    StageReport,
     Topic,
+    UsageRecord,
     header_name,
     topic,
 )
@@ -27,7 +30,7 @@ from forebay.records.v1 import (
 class TopicSpec:
     """A topic: which record it carries, for how long, and who writes and reads it.
 
-    `retention` is None where compaction keeps the newest record of each key for ever.
+    `retention` is None where the newest record of each key is kept for ever.
     """
 
     record: type[Message]
@@ -42,7 +45,7 @@ class TopicSpec:
     @property
     def compacted(self) -> bool:
         """Whether a null value is a tombstone here, and not poison."""
-        return self.cleanup == Topic.CLEANUP_COMPACT
+        return self.cleanup in (Topic.CLEANUP_COMPACT, Topic.CLEANUP_COMPACT_DELETE)
 
     @property
     def from_edge_alone(self) -> bool:
@@ -75,7 +78,10 @@ TOPICS = tuple(
         QueryRecord,
         ContextRecord,
         AnswerRecord,
+        RetryRecord,
+        UsageRecord,
         DeadLetter,
+        StageReport,
     )
 )
 _BY_RECORD = {spec.record: spec for spec in TOPICS}

@@ -31,6 +31,9 @@ _REFUSED = """
     WHERE tenant = %s AND collection = %s AND document_id = %s AND version = %s
 """
 
+_COUNT_WAITING = "SELECT forebay.count_waiting(%s)"
+_COUNTER_CLEARANCE = 1  # what is counted does not depend on what anybody may read
+
 
 class CatalogueReader:
     """Reads the catalogue as a caller; what the caller may not see is as if it were not there."""
@@ -82,6 +85,19 @@ class CatalogueReader:
             await assume(connection, permissions)
             await cursor.execute(_LIST, (tenant, owned, after or "", page_size))
             return [_entry(permissions, row) for row in await cursor.fetchall()]
+
+    async def count_waiting(self, tenant: str, at_most: int) -> int:
+        """Return how many documents of a tenant wait to be indexed, counted up to `at_most`.
+
+        Of each document only the newest version counts, unless it is indexed, failed or deleted;
+        what the catalogue has not heard of yet is missing. It reads the tenant's whole catalogue:
+        1,000 documents take 1 ms, 100,000 take 30 ms, a million 400 ms.
+        """
+        async with self._pool.transaction() as connection:
+            await assume(connection, Permissions(tenant, _COUNTER_CLEARANCE))
+            cursor = await connection.execute(_COUNT_WAITING, (at_most,))
+            row = await cursor.fetchone()
+        return int(row[0]) if row else 0
 
 
 async def _read(

@@ -14,8 +14,9 @@ import uvloop
 
 from forebay_kafka.errors import KafkaError
 from forebay_postgres.errors import StorageMisconfigured
-from forebay_server.composition import Configuration
+from forebay_server.composition import SERVICES, Configuration
 from forebay_server.governance.configuration_file import ConfigurationInvalid
+from forebay_server.governance.policy_command import add_policy_arguments, run_policy
 from forebay_server.log_lines import configure_log
 from forebay_server.port import PortInUse, require_free, reserved_port
 from forebay_server.serving import serve
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.command == "topics":
             return run_topics(chosen.action)
+        if chosen.command == "policy":
+            return run_policy(chosen, SERVICES)
         if chosen.command == "serve-shared":
             return _serve(Configuration.from_environment(), chosen.address, shared=True)
         return _serve_all(Configuration.from_environment())
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=("plan", "apply", "check"),
         help="plan: print what differs; apply: change it; check: exit 1 when anything differs",
     )
+    add_policy_arguments(commands.add_parser("policy", help="the policy file"))
     return parser
 
 

@@ -13,30 +13,53 @@ from typing import TypeVar
 import httpx
 import jwt
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
 
 from forebay.ingest.v1 import IngestDocumentRequest
+from forebay.pipeline.v1 import GetPipelineStatusRequest
 from forebay.query.v1 import SubmitQueryRequest
-from forebay.records.v1 import AnswerRecord
+from forebay.records.v1 import AnswerRecord, UsageRecord
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier
 from forebay_kafka.errors import LogUnavailable
+from forebay_kafka.group_lag import GroupLag
 from forebay_kafka.publisher import Publisher
+from forebay_kafka.record_times import RecordTimes
 from forebay_kafka.records import RecordReader
 from forebay_kafka.settings import KafkaSettings
 from forebay_postgres import CatalogueReader, PostgresSettings, open_retrieve_pool
 from forebay_server.answers.delivery import AnswerDelivery
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.clock import system_clock
-from forebay_server.governance.authorisation import MethodPolicies
+from forebay_server.governance.authorisation import MethodPolicies, method_path
 from forebay_server.governance.chain import Chain
 from forebay_server.governance.configuration_file import ConfigurationInvalid
-from forebay_server.governance.issuers import read_issuers
-from forebay_server.governance.key_cache import KeyCache, key_loader
-from forebay_server.governance.policy import Policy
-from forebay_server.governance.tokens import TokenAuthenticator, TrustedIssuer
+from forebay_server.governance.policy_source import PolicySource
+from forebay_server.governance.standing import Standing
+from forebay_server.governance.trusted_issuers import IssuerSource
 from forebay_server.governance.validation import RequestValidator
 from forebay_server.ingest.catalogue import DocumentCatalogue
 from forebay_server.ingest.intake import DocumentIntake
 from forebay_server.ingest.page_tokens import PageTokens
+from forebay_server.limits.backlog import Backlog
+from forebay_server.limits.limiter import Limiter
+from forebay_server.limits.stores import limit_store
+from forebay_server.limits.usage_ledger import UsageLedger
+from forebay_server.limits.usage_tail import UsageTail
+from forebay_server.metrics.calls import CallMeter
+from forebay_server.metrics.endpoint import metrics_endpoint
+from forebay_server.metrics.pipeline import PipelineCollector
+from forebay_server.metrics.rules import RulesCollector
+from forebay_server.pipeline.letter_changes import LetterChanges
+from forebay_server.pipeline.letter_content import LetterContent
+from forebay_server.pipeline.letter_index import LetterIndex
+from forebay_server.pipeline.letter_list import LetterList
+from forebay_server.pipeline.letter_pages import LetterPages
+from forebay_server.pipeline.stage_reports import StageReports
+from forebay_server.pipeline.stages import group_topics
+from forebay_server.pipeline.status import PipelineStatusReader
+from forebay_server.pipeline.watch import PipelineWatch
+from forebay_server.queries.admission import Admission
 from forebay_server.queries.intake import QueryIntake
 from forebay_server.request_ids import RequestIds
 from forebay_server.rpc.drain import Drain
@@ -46,6 +69,7 @@ from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.query_names import QueryNames
 from forebay_server.seals.secrets import SealSecrets
 from forebay_server.services.ingest_service import IngestService
+from forebay_server.services.pipeline_service import PipelineService
 from forebay_server.services.query_service import QueryService
 from forebay_server.settings import ServerSettings, read_settings
 
@@ -53,6 +77,9 @@ LOG_RETRY_SECONDS = 1.0
 
 QUERY_SERVICE = SubmitQueryRequest.DESCRIPTOR.file.services_by_name["QueryService"]
 INGEST_SERVICE = IngestDocumentRequest.DESCRIPTOR.file.services_by_name["IngestService"]
+PIPELINE_SERVICE = GetPipelineStatusRequest.DESCRIPTOR.file.services_by_name["PipelineService"]
+SERVICES = (QUERY_SERVICE, INGEST_SERVICE, PIPELINE_SERVICE)
+METHODS = [method_path(served) for service in SERVICES for served in service.methods]
 
 LoadedT = TypeVar("LoadedT")
 _log = logging.getLogger(__name__)
@@ -91,6 +118,33 @@ class _Seals:
     secrets: SealSecrets
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the services of one edge share; `stack` ends what they open."""
+
+    configuration: Configuration
+    seals: _Seals
+    publisher: Publisher
+    records: RecordReader
+    limiter: Limiter
+    standing: Standing
+    catalogue: CatalogueReader
+    stack: AsyncExitStack
+
+
+@dataclass(frozen=True)
+class _Pipeline:
+    admission: Admission
+    status: PipelineStatusReader
+    letters: LetterIndex
+
+
+@dataclass(frozen=True)
+class _Rules:
+    policy: PolicySource
+    issuers: IssuerSource
+
+
 @asynccontextmanager
 async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterator[Edge]:
     """Build an edge, and take it down again.
@@ -98,58 +152,127 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
     Waits for the log, without which nothing can be promised; Postgres may come later.
     """
     settings = configuration.server
-    seals = _seals(settings)
     async with AsyncExitStack() as stack:
-        chain = await _chain(settings, stack)
-        drain = Drain()
-        server = RpcServer(Gate(chain, drain), drain, share_port=share_port)
-        publisher = await stack.enter_async_context(Publisher(configuration.kafka))
+        rules = await _rules(settings, stack)
+        parts = await _parts(configuration, rules, stack)
+        methods = MethodPolicies(SERVICES)
+        chain = Chain(
+            rules.issuers.authenticator, rules.policy, methods, RequestValidator(), parts.limiter
+        )
+        count = await _partition_count(parts.publisher, AnswerRecord)
+        pipeline = await _pipeline(parts, Admission(count))
+        drain, registry = Drain(), CollectorRegistry()
+        meter = _metered(registry, parts, pipeline, rules)
+        processes = settings.processes if share_port else 1
+        await stack.enter_async_context(
+            metrics_endpoint(registry, settings.metrics_address, processes)
+        )
         services = {
-            QUERY_SERVICE: await _query_service(configuration, seals, publisher, stack),
-            INGEST_SERVICE: await _ingest_service(configuration, seals, publisher, stack),
+            QUERY_SERVICE: await _query_service(parts, pipeline.admission, count),
+            INGEST_SERVICE: _ingest_service(parts),
+            PIPELINE_SERVICE: await _pipeline_service(parts, pipeline),
         }
-        yield Edge(server, services)
+        yield Edge(RpcServer(Gate(chain, drain, meter), drain, share_port=share_port), services)
 
 
-async def _chain(settings: ServerSettings, stack: AsyncExitStack) -> Chain:
-    policy = Policy.from_file(settings.policy_file)
-    issuers = read_issuers(settings.issuers_file)
+async def _rules(settings: ServerSettings, stack: AsyncExitStack) -> _Rules:
     client = await stack.enter_async_context(httpx.AsyncClient())
-    trusted = [
-        TrustedIssuer(issuer, KeyCache(issuer, key_loader(issuer, client), system_clock))
-        for issuer in issuers
-    ]
-    authenticator = TokenAuthenticator(trusted, system_clock)
-    stack.push_async_callback(authenticator.close)
-    methods = MethodPolicies([QUERY_SERVICE, INGEST_SERVICE])
-    return Chain(authenticator, policy, methods, RequestValidator())
+    countable = settings.processes == 1 or settings.limits_url is not None
+    policy = PolicySource(settings.policy_file, countable=countable)
+    issuers = IssuerSource(settings.issuers_file, client, system_clock)
+    await stack.enter_async_context(policy)
+    await stack.enter_async_context(issuers)
+    return _Rules(policy, issuers)
 
 
-async def _query_service(
-    configuration: Configuration, seals: _Seals, publisher: Publisher, stack: AsyncExitStack
-) -> QueryService:
-    count = await _answer_partitions(publisher)
-    reader = await stack.enter_async_context(AnswerReader(configuration.kafka, count))
-    names, cursors = QueryNames(seals.secrets), Cursors(seals.secrets)
-    delivery = AnswerDelivery(reader, RecordReader(seals.verifier), cursors)
-    intake = QueryIntake(publisher, seals.signer, names, RequestIds(), delivery)
-    return QueryService(intake, delivery, names, cursors)
-
-
-async def _ingest_service(
-    configuration: Configuration, seals: _Seals, publisher: Publisher, stack: AsyncExitStack
-) -> IngestService:
+async def _parts(configuration: Configuration, rules: _Rules, stack: AsyncExitStack) -> _Parts:
+    seals = _seals(configuration.server)
+    publisher = await stack.enter_async_context(Publisher(configuration.kafka))
     pool = await open_retrieve_pool(configuration.postgres)
     stack.push_async_callback(pool.close)
-    catalogue = DocumentCatalogue(CatalogueReader(pool), PageTokens(seals.secrets))
-    intake = DocumentIntake(publisher, seals.signer, RequestIds(), system_clock)
+    catalogue, records = CatalogueReader(pool), RecordReader(seals.verifier)
+    return _Parts(
+        configuration,
+        seals,
+        publisher,
+        records,
+        await _limiter(configuration, publisher, records, catalogue, stack),
+        Standing(rules.policy, rules.issuers),
+        catalogue,
+        stack,
+    )
+
+
+async def _limiter(
+    configuration: Configuration,
+    publisher: Publisher,
+    records: RecordReader,
+    catalogue: CatalogueReader,
+    stack: AsyncExitStack,
+) -> Limiter:
+    store = await stack.enter_async_context(limit_store(configuration.server.limits_url))
+    ledger = UsageLedger(system_clock)
+    count = await _partition_count(publisher, UsageRecord)
+    await stack.enter_async_context(UsageTail(configuration.kafka, records, count, ledger))
+    backlog = Backlog(catalogue.count_waiting)
+    stack.push_async_callback(backlog.close)
+    return Limiter(store, ledger, backlog)
+
+
+def _metered(
+    registry: CollectorRegistry, parts: _Parts, pipeline: _Pipeline, rules: _Rules
+) -> CallMeter:
+    loop = asyncio.get_running_loop()
+    registry.register(PipelineCollector(loop, parts.publisher, pipeline.status, pipeline.letters))
+    registry.register(RulesCollector({"policy": rules.policy, "issuers": rules.issuers}))
+    return CallMeter(registry, METHODS)
+
+
+async def _pipeline(parts: _Parts, admission: Admission) -> _Pipeline:
+    kafka, publisher = parts.configuration.kafka, parts.publisher
+    lag = GroupLag(kafka, group_topics(), admission.measured)
+    reports = StageReports(kafka, publisher, admission.heard)
+    letters = LetterIndex(kafka, publisher)
+    times = RecordTimes(kafka)
+    for part in (lag, reports, letters, times):
+        await parts.stack.enter_async_context(part)
+    return _Pipeline(admission, PipelineStatusReader(lag, reports, times, letters), letters)
+
+
+async def _pipeline_service(parts: _Parts, pipeline: _Pipeline) -> PipelineService:
+    content = await parts.stack.enter_async_context(LetterContent(parts.configuration.kafka))
+    return PipelineService(
+        PipelineWatch(pipeline.status),
+        LetterList(pipeline.letters, content, LetterPages(parts.seals.secrets)),
+        LetterChanges(pipeline.letters, content, parts.publisher),
+    )
+
+
+async def _query_service(parts: _Parts, admission: Admission, count: int) -> QueryService:
+    reader = await parts.stack.enter_async_context(AnswerReader(parts.configuration.kafka, count))
+    names, cursors = QueryNames(parts.seals.secrets), Cursors(parts.seals.secrets)
+    delivery = AnswerDelivery(reader, parts.records, cursors, parts.standing.clearance)
+    intake = QueryIntake(
+        parts.publisher,
+        parts.seals.signer,
+        names,
+        delivery,
+        admission,
+        parts.limiter,
+    )
+    return QueryService(intake, delivery, names, cursors, parts.limiter)
+
+
+def _ingest_service(parts: _Parts) -> IngestService:
+    catalogue = DocumentCatalogue(parts.catalogue, PageTokens(parts.seals.secrets))
+    intake = DocumentIntake(parts.publisher, parts.seals.signer, RequestIds(), parts.limiter)
     return IngestService(intake, catalogue)
 
 
-async def _answer_partitions(publisher: Publisher) -> int:
+async def _partition_count(publisher: Publisher, record: type[Message]) -> int:
     while True:
         try:
-            return await publisher.partition_count(AnswerRecord)
+            return await publisher.partition_count(record)
         except LogUnavailable as error:
             _log.warning("waiting for the log", extra={"error": str(error)})
             await asyncio.sleep(LOG_RETRY_SECONDS)

@@ -149,7 +149,7 @@ class FieldInvalid(EdgeError):
     def __init__(self, *violations: Violation) -> None:
         first = violations[0]
         super().__init__(
-            f"{first.field}: {first.description}",
+            f"{first.field}: {first.description}" if first.field else first.description,
             {"field": first.field, "rule": first.rule},
             violations,
         )
@@ -208,6 +208,16 @@ class DocumentNotFound(EdgeError):
 
     def __init__(self) -> None:
         super().__init__("there is no such document")
+
+
+class EtagMismatch(EdgeError):
+    """The document has changed since the caller saw it; the metadata holds its etag now."""
+
+    code = code_pb2.ABORTED
+    reason = ErrorReason.ERROR_REASON_ETAG_MISMATCH
+
+    def __init__(self, etag: str) -> None:
+        super().__init__("the document has changed since it had that etag", {"etag": etag})
 
 
 class MethodUnknown(EdgeError):

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def failure_of(error: Exception, trace: str = "") -> Status:
-    """The status of an error, with BadRequest or RetryInfo where they belong.
+    """The status of an error, with BadRequest, QuotaFailure or RetryInfo where they belong.
 
     An error that does not explain itself becomes INTERNAL; its text goes to the log alone,
     beside `trace`, the client's trace id.
@@ -40,9 +40,15 @@ def failure_of(error: Exception, trace: str = "") -> Status:
     violations = error.violations if isinstance(error, EdgeError) else ()
     if violations:
         _add_bad_request(status, violations)
+    details: tuple[Message, ...] = getattr(error, "details", ())
+    for detail in details:
+        _add(status, detail)
+    if details:
+        return status
     reason = getattr(error, "reason", ErrorReason.ERROR_REASON_INTERNAL)
-    if reason in RETRY_SECONDS:
-        _add(status, RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS[reason])))
+    seconds = getattr(error, "retry_seconds", RETRY_SECONDS.get(reason))
+    if seconds is not None:
+        _add(status, RetryInfo(retry_delay=Duration(seconds=int(seconds))))
     return status
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from forebay_server.governance.configuration_file import ConfigurationInvalid
@@ -19,12 +19,20 @@ class ServerSettings(BaseSettings):
 
     The envelope key is a private Ed25519 JWK, the envelope JWKS the public keys that the edge
     itself believes; the seal file holds one or two secrets in hexadecimal, the current one first.
+
+    The limits URL names the Redis in which all processes count calls together; without it, one
+    process counts in its memory.
+
+    Figures for Prometheus are shown on the metrics address, which has to be private. Of several
+    processes each takes one of as many ports, from that one upwards.
     """
 
     model_config = SettingsConfigDict(env_prefix="FOREBAY_", frozen=True)
 
     grpc_address: str = "127.0.0.1:7080"
+    metrics_address: str | None = None
     processes: int = Field(default=1, ge=1, le=256)
+    limits_url: SecretStr | None = None
     issuers_file: Path
     policy_file: Path
     envelope_key_file: Path
@@ -35,10 +43,11 @@ class ServerSettings(BaseSettings):
     # Kubernetes grants 30 s between SIGTERM and SIGKILL.
     drain_timeout: float = Field(default=25.0, ge=0, le=3600)
 
-    @field_validator("grpc_address")
+    @field_validator("grpc_address", "metrics_address")
     @classmethod
-    def _host_and_port(cls, address: str) -> str:
-        split_address(address)
+    def _host_and_port(cls, address: str | None) -> str | None:
+        if address is not None:
+            split_address(address)
         return address
 
     @model_validator(mode="after")

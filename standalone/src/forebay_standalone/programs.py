@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from forebay_standalone.installation import Installation
@@ -22,6 +22,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 DRAIN_SECONDS = 8
 INDEXING = ("cataloguing", "chunking", "embedding")
 ANSWERING = ("retrieval", "generation")
+# What indexes apart from what answers: no query waits for indexing.
+WORKERS: Mapping[str, tuple[str, ...]] = {"indexing": INDEXING, "answering": ANSWERING}
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class Connections:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many processes serve: of the edge, and of each worker program."""
+    """How many there are: processes of the edge and of each worker program, and brokers.
+
+    `programs` says which stages each worker program runs.
+    """
 
     edge: int = 1
     workers: int = 1
+    brokers: int = 1
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: WORKERS)
 
 
 @dataclass(frozen=True)
@@ -106,9 +113,10 @@ def edge_program(
 
 
 def worker_programs(
-    state: StateFolder, connections: Connections, files: Installation, count: int
+    state: StateFolder, connections: Connections, files: Installation, sizes: Sizes
 ) -> tuple[Program, ...]:
-    """Give the workers, what indexes apart from what answers: no query waits for indexing."""
+    """Give the workers; what answers alone cannot write to the database."""
+    count = sizes.workers
     answering = {
         **_kafka(connections),
         "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
@@ -116,10 +124,14 @@ def worker_programs(
         "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
     }
     indexing = {**answering, "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn}
-    table = (("indexing", INDEXING, indexing), ("answering", ANSWERING, answering))
     return tuple(
-        _worker(f"{name}-{number}" if count > 1 else name, stages, env, state.ready)
-        for name, stages, env in table
+        _worker(
+            f"{name}-{number}" if count > 1 else name,
+            stages,
+            answering if set(stages) <= set(ANSWERING) else indexing,
+            state.ready,
+        )
+        for name, stages in sizes.programs.items()
         for number in range(1, count + 1)
     )
 

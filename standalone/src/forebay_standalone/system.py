@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from forebay_standalone.broker import KafkaBroker
-from forebay_standalone.broker_settings import cluster_members
 from forebay_standalone.cache import cache_folder
+from forebay_standalone.cluster import broker_ports, brokers, detour_port
 from forebay_standalone.environment import refuse_owned
 from forebay_standalone.installation import install
 from forebay_standalone.issuer import DevelopmentIssuer
@@ -30,24 +30,33 @@ from forebay_standalone.state_folder import StateFolder
 
 GRPC_PORT = 50_051  # what gRPC's own examples listen on
 HTTP_PORT = 8_080
-INTERNAL_PORTS = ("kafka", "kafka-controller", "postgres")
 EDGE = "edge"
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Detours:
+    """Ports that programs use in place of the storage's own: those of somebody in between."""
+
+    kafka: int | None = None
+    postgres: int | None = None
+
+
+@dataclass(frozen=True)
 class SystemOptions:
     """How a system is started.
 
-    `env` reaches every child and replaces what it would get otherwise; `start_seconds` is what
-    each part has to begin serving.
+    `env` reaches every child and replaces what it would get otherwise, `program_env` one program
+    by its name; `start_seconds` is what each part has to begin serving.
     """
 
     grpc_port: int = GRPC_PORT
     http_port: int = HTTP_PORT
     sizes: Sizes = field(default_factory=Sizes)
     env: Mapping[str, str] = field(default_factory=dict)
+    program_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    detours: Detours = field(default_factory=Detours)
     start_seconds: float = 60.0
 
 
@@ -65,11 +74,11 @@ class System:
     """All parts of one state folder.
 
     `programs` holds the issuer, the edge and the workers by name (`edge`, `issuer`, `indexing`,
-    `answering`; with n workers each `indexing-1` to `indexing-n`); `broker` and `postgres` have
-    the same verbs.
+    `answering`; with n workers each `indexing-1` to `indexing-n`); `brokers` and `postgres` have
+    the same verbs, and `broker` is the first of the brokers.
     """
 
-    broker: KafkaBroker
+    brokers: tuple[KafkaBroker, ...]
     postgres: PostgresServer
     issuer: DevelopmentIssuer
 
@@ -87,12 +96,22 @@ class System:
         self._storage: tuple[PostgresServer | KafkaBroker, ...] = ()
 
     @property
+    def broker(self) -> KafkaBroker:
+        """The broker, or the first of several."""
+        return self.brokers[0]
+
+    @property
+    def detoured_kafka(self) -> int:
+        """The port at which whoever stands in between reaches the first broker."""
+        return self._detoured_kafka
+
+    @property
     def addresses(self) -> Addresses:
         """Where the parts serve."""
         return Addresses(
             grpc=f"{LOOPBACK}:{self.options.grpc_port}",
             http=f"{LOOPBACK}:{self.options.http_port}",
-            kafka=self.broker.bootstrap_servers,
+            kafka=",".join(each.bootstrap_servers for each in self.brokers),
             postgres=f"{LOOPBACK}:{self.postgres.port}",
         )
 
@@ -154,15 +173,18 @@ class System:
         self.stop()
 
     def _describe_storage(self) -> None:
-        ports = remembered_ports(self.state.ports, INTERNAL_PORTS)
+        count = self.options.sizes.brokers
+        ports = remembered_ports(self.state.ports, (*broker_ports(count), "postgres"))
         path, logs = self.state.path, self.state.logs
-        self.broker = KafkaBroker(
-            path / "kafka",
-            ports["kafka"],
-            member=cluster_members(1, [ports["kafka-controller"]])[0],
-            log=logs / "kafka.log",
+        self.brokers = brokers(
+            path,
+            logs,
+            ports,
+            count,
             classpath=lambda: kafka_classpath(cache_folder(path / "cache"), self._say),
+            detour=self.options.detours.kafka,
         )
+        self._detoured_kafka = detour_port(ports)
         postgres = path / "postgres"
         self.postgres = PostgresServer(postgres, ports["postgres"], log=logs / "postgres.log")
         url = f"http://{LOOPBACK}:{self.options.http_port}"
@@ -171,31 +193,40 @@ class System:
     def _table(self) -> tuple[tuple[Step, ...], tuple[Program, ...]]:
         files = install(self.state, self.issuer)
         passwords, options = files.passwords, self.options
+        detours, port = options.detours, self.postgres.port
+        kafka = f"{LOOPBACK}:{detours.kafka}" if detours.kafka else self.addresses.kafka
+        write = self.postgres.dsn("forebay_write", passwords["write"])
+        retrieve = self.postgres.dsn("forebay_retrieve", passwords["retrieve"])
         connections = Connections(
-            kafka=self.broker.bootstrap_servers,
+            kafka=kafka,
             admin_dsn=self.postgres.admin_dsn,
-            write_dsn=self.postgres.dsn("forebay_write", passwords["write"]),
-            retrieve_dsn=self.postgres.dsn("forebay_retrieve", passwords["retrieve"]),
+            write_dsn=_by(detours.postgres, port, write),
+            retrieve_dsn=_by(detours.postgres, port, retrieve),
         )
         return steps(connections, files), (
             issuer_program(self.state, options.http_port),
             edge_program(connections, files, self.addresses.grpc, options.sizes.edge),
-            *worker_programs(self.state, connections, files, options.sizes.workers),
+            *worker_programs(self.state, connections, files, options.sizes),
         )
 
     def _start_storage(self) -> None:
         self._say("starting Kafka and Postgres")
-        self._storage = (self.postgres, self.broker)
-        self.broker.start()
-        self.postgres.start()
-        self.postgres.wait_ready(self.options.start_seconds)
-        self.broker.wait_ready(self.options.start_seconds)
+        self._storage = (self.postgres, *self.brokers)
+        for storage in self._storage:
+            storage.start()
+        for storage in self._storage:
+            storage.wait_ready(self.options.start_seconds)
 
     def _start_programs(self, table: tuple[Program, ...]) -> None:
         self._say("starting " + ", ".join(program.name for program in table))
         for program in table:
-            running = RunningProgram(program, self.state.logs, self.options.env)
+            env = {**self.options.env, **self.options.program_env.get(program.name, {})}
+            running = RunningProgram(program, self.state.logs, env)
             self.programs[program.name] = running
             running.start()
         for running in self.programs.values():
             running.wait_ready(self.options.start_seconds)
+
+
+def _by(detour: int | None, port: int, dsn: str) -> str:
+    return dsn.replace(f":{port}/", f":{detour}/") if detour else dsn

@@ -6,13 +6,14 @@ from typing import Any, Protocol, Self
 
 from google.protobuf.message import Message
 
-from forebay.records.v1 import DeadLetter, QueryRecord
+from forebay.records.v1 import DeadLetter, DocumentRecord, QueryRecord
 from forebay_kafka.group_membership import TopicPartition
 from forebay_kafka.records import RecordReader
 from forebay_kafka.topics import topic_of
 from forebay_workers.record_loop.clock import Clock, SystemClock
 from forebay_workers.record_loop.dead_letters import DeadLetters
 from forebay_workers.record_loop.loop import RecordLoop
+from forebay_workers.record_loop.retry_topic import RETRIES, RetryTopic
 from forebay_workers.record_loop.settings import CommitPolicy, LoopSettings
 from forebay_workers.record_loop.source import RecordSource
 
@@ -20,6 +21,7 @@ from .minting import Mint, Minted
 from .scripted_stage import ScriptedStage
 
 QUERIES = topic_of(QueryRecord).name
+DOCUMENTS = topic_of(DocumentRecord).name
 PROMPT = LoopSettings(commit=CommitPolicy(records=1_000, seconds=0.02))
 
 
@@ -51,6 +53,36 @@ class FastClock:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         await asyncio.sleep(0)
+
+
+class HandClock:
+    """Time passes when a test says so, and never else."""
+
+    def __init__(self) -> None:
+        self.sleepers = 0
+        self._began = SystemClock().wall_time()
+        self._ahead = 0.0
+        self._moved = asyncio.Condition()
+
+    def now(self) -> float:
+        return self._ahead
+
+    def wall_time(self) -> float:
+        return self._began + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.now() + seconds
+        self.sleepers += 1
+        try:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self.now() >= end)
+        finally:
+            self.sleepers -= 1
+
+    async def advance(self, seconds: float) -> None:
+        self._ahead += seconds
+        async with self._moved:
+            self._moved.notify_all()
 
 
 class RunningMember:
@@ -94,10 +126,15 @@ class Bench:
         clock: Clock | None = None,
     ) -> RunningMember:
         clock = clock or SystemClock()
-        source = self.log.member(self.group, [topic_of(record).name for record in stage.reads])
+        topics = [topic_of(record).name for record in stage.reads]
+        retries = None
+        if settings.retry.rounds:
+            topics.append(RETRIES)
+            retries = RetryTopic(self.log, stage.stage, self.group, clock.wall_time)
+        source = self.log.member(self.group, topics)
         letters = DeadLetters(self.log, stage.stage, self.group, clock.wall_time)
         reader = RecordReader(self.mint.verifier)
-        loop = RecordLoop(stage, source, reader, letters, settings, clock)
+        loop = RecordLoop(stage, source, reader, letters, settings, clock, retries)
         member = RunningMember(loop, source)
         self._members.append(member)
         return member
@@ -109,9 +146,13 @@ class Bench:
     async def records(self, *records: Minted, partition: int = 0) -> None:
         await self.log.append(QUERIES, partition, records)
 
-    async def until_committed(self, *offsets: int) -> None:
+    async def documents(self, *ids: str, partition: int = 0, **options: Any) -> None:
+        records = [self.mint.document(each, **options) for each in ids]
+        await self.log.append(DOCUMENTS, partition, records)
+
+    async def until_committed(self, *offsets: int, topic: str = QUERIES) -> None:
         """One offset per partition from 0 on; 0 for one that has none."""
-        wanted = {TopicPartition(QUERIES, n): o for n, o in enumerate(offsets) if o}
+        wanted = {TopicPartition(topic, n): o for n, o in enumerate(offsets) if o}
         await self.log.until_committed(self.group, wanted)
 
     async def dead_letters(self) -> list[DeadLetter]:

@@ -13,7 +13,7 @@ from forebay.records.v1 import QueryRecord, Stage
 from forebay_kafka.envelope import EnvelopeVerifier
 from forebay_kafka.group_consumer import GroupConsumer
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import RecordReader, Verified
+from forebay_kafka.records import RecordReader
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import topic_of
 from forebay_workers.record_loop.clock import SystemClock
@@ -29,9 +29,6 @@ class Printing:
 
     def __init__(self, stuck_lane: str) -> None:
         self._stuck_lane = stuck_lane
-
-    def lane(self, record: Verified[QueryRecord]) -> str:
-        return record.message.name.removeprefix("queries/").rsplit("-", 1)[0]
 
     async def process(self, work: Work[QueryRecord]) -> None:
         name = work.message.name.removeprefix("queries/")

@@ -1,15 +1,19 @@
 """A log in memory with consumer groups: what the record loop sees of Kafka, and nothing more."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.message import Message
 
 from forebay.records.v1 import DeadLetter
-from forebay_kafka.errors import LogUnavailable
+from forebay_kafka.errors import LogUnavailable, RecordTooLarge
 from forebay_kafka.group_membership import GroupListener, TopicPartition
+from forebay_kafka.partitioning import partition_for
 from forebay_kafka.records import Received
+from forebay_kafka.settings import MAX_RECORD_BYTES
+from forebay_kafka.topics import topic_of
 
 from .minting import Minted
 from .scripted_stage import Journal
@@ -32,7 +36,9 @@ class MemoryLog(Journal):
     async def append(self, topic: str, partition: int, records: Sequence[Minted]) -> None:
         log = self._records[TopicPartition(topic, partition)]
         for each in records:
-            log.append(Received(topic, partition, len(log), 0, each.key, each.value, each.headers))
+            now_ms = time.time_ns() // 1_000_000
+            place = (topic, partition, len(log), now_ms)
+            log.append(Received(*place, each.key, each.value, each.headers))
         self.wake()
 
     def member(self, group: str, topics: Sequence[str]) -> "MemoryMember":
@@ -42,7 +48,13 @@ class MemoryLog(Journal):
         return dict(self._groups[group].committed)
 
     async def until_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-        await self.until(lambda: self._groups[group].committed == offsets)
+        topics = {name.topic for name in offsets}
+
+        def committed() -> dict[TopicPartition, int]:
+            found = self._groups[group].committed
+            return {name: offset for name, offset in found.items() if name.topic in topics}
+
+        await self.until(lambda: committed() == offsets)
 
     async def dead_letters(self, group: str) -> list[DeadLetter]:
         return [letter for letter in self._letters if letter.group == group]
@@ -60,9 +72,18 @@ class MemoryLog(Journal):
             self.failed_writes += 1
             self.note()
             raise LogUnavailable("the log is away")
-        assert isinstance(message, DeadLetter)
-        self._letters.append(message)
-        self.note()
+        value = message.SerializeToString()
+        if len(value) + len(identity_token) > MAX_RECORD_BYTES - 1024:
+            raise RecordTooLarge("the record is too large")
+        if isinstance(message, DeadLetter):
+            self._letters.append(message)
+            self.note()
+        else:
+            await self.append(
+                topic_of(message).name,
+                partition_for(partition_key or key, self.partitions),
+                [Minted(key.encode(), value, ())],
+            )
         return object()
 
     def come_back(self) -> None:
@@ -76,6 +97,9 @@ class MemoryLog(Journal):
 
     def read(self, name: TopicPartition, offset: int, most: int) -> list[Received]:
         return self._records[name][offset : offset + most]
+
+    def everything(self, topic: str, partition: int) -> list[Received]:
+        return self._records[TopicPartition(topic, partition)]
 
     def _group(self, group: str, topics: Sequence[str]) -> "MemoryGroup":
         names = [TopicPartition(t, p) for t in topics for p in range(self.partitions)]
@@ -116,7 +140,7 @@ class MemoryGroup:
             return
         share = -(-len(self._names) // len(self.members))
         for member in self.members:
-            await member.revoke(frozenset(list(member.positions)[share:]))
+            await member.revoke(frozenset(sorted(member.positions)[share:]))
         owned = {name for member in self.members for name in member.positions}
         free = [name for name in self._names if name not in owned]
         for member in self.members:

@@ -52,16 +52,19 @@ class Mint:
         expires_in: float | None = None,
         padding: int = 0,
     ) -> Minted:
-        """`name` is `lane-number`."""
+        """`name` is `lane@number`."""
         record = QueryRecord(name=f"queries/{name}", request=SubmitQueryRequest(text="x" * padding))
         expire_time = None if expires_in is None else int(time.time() + expires_in)
         statement = Statement(record.name, expire_time=expire_time)
         return self._sealed(record, record.name, tenant, statement)
 
-    def document(self, document_id: str, version: str) -> Minted:
+    def document(
+        self, document_id: str, version: str = "v1", *, tenant: str = "acme", text: str = ""
+    ) -> Minted:
         name = f"collections/default/documents/{document_id}"
-        record = DocumentRecord(name=name, version=version, document=Document(name=name))
-        return self._sealed(record, document_key("acme", name, version), "acme", Statement(name))
+        document = Document(name=name, text=text)
+        record = DocumentRecord(name=name, version=version, document=document)
+        return self._sealed(record, document_key(tenant, name, version), tenant, Statement(name))
 
     def _sealed(self, record: Message, key: str, tenant: str, statement: Statement) -> Minted:
         value = record.SerializeToString()

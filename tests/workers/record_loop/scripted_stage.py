@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import Message
 
-from forebay.records.v1 import QueryRecord, Stage
-from forebay_kafka.records import Verified
+from forebay.records.v1 import DocumentRecord, QueryRecord, Stage
 from forebay_workers.record_loop.stage import Work
 
 PATIENCE = 30.0  # seconds until a test that waits for what never happens fails
@@ -26,7 +26,8 @@ class Journal:
         async with asyncio.timeout(PATIENCE):
             while not met():
                 self._changed.clear()
-                await self._changed.wait()
+                with suppress(TimeoutError):  # a loop's own state changes without a word
+                    await asyncio.wait_for(self._changed.wait(), 0.02)
 
 
 Script = Callable[[Work[Any]], Awaitable[None]]
@@ -49,10 +50,6 @@ class ScriptedStage(Journal):
         self.most_running = 0
         self.give_up_script: Script | None = None
         self.take_over_gate: asyncio.Event | None = None
-
-    def lane(self, record: Verified[Any]) -> str:
-        self.note()
-        return lane_of(name_of(record))
 
     async def process(self, work: Work[Any]) -> None:
         self.started.append(name_of(work))
@@ -85,9 +82,17 @@ class ScriptedStage(Journal):
         self.note()
 
 
-def name_of(record: Work[Any] | Verified[Any]) -> str:
-    return str(record.message.name).removeprefix("queries/")
+class ScriptedDocuments(ScriptedStage):
+    """The same for documents, which have a retry topic."""
+
+    stage = Stage.STAGE_CHUNKING
+    reads: tuple[type[Message], ...] = (DocumentRecord,)
+
+
+def name_of(work: Work[Any]) -> str:
+    """Of a query, or the id of a document."""
+    return str(work.message.name).removeprefix("queries/").rpartition("/documents/")[2]
 
 
 def lane_of(name: str) -> str:
-    return name.rsplit("-", 1)[0]
+    return name.rsplit("@", 1)[0]

@@ -25,22 +25,22 @@ def blocks(*names: str) -> tuple[Script, asyncio.Event]:
 
 
 async def test_an_unfinished_record_holds_back_the_commit_of_all_behind_it(bench: Bench) -> None:
-    script, gate = blocks("b-0")
+    script, gate = blocks("b@0")
     stage = ScriptedStage(script)
     bench.start(stage)
-    await bench.queries("a-0", "b-0", "c-0", "d-0")
+    await bench.queries("a@0", "b@0", "c@0", "d@0")
     await stage.until(lambda: len(stage.done) == 3)
-    await bench.queries("e-0", partition=1)
+    await bench.queries("e@0", partition=1)
     await bench.until_committed(1, 1)
     gate.set()
     await bench.until_committed(4, 1)
 
 
 async def test_a_crash_brings_back_exactly_what_was_not_committed(bench: Bench) -> None:
-    script, _ = blocks("b-0")
+    script, _ = blocks("b@0")
     stage = ScriptedStage(script)
     member = bench.start(stage)
-    await bench.queries("a-0", "b-0", "c-0")
+    await bench.queries("a@0", "b@0", "c@0")
     await stage.until(lambda: len(stage.done) == 2)
     await bench.until_committed(1)
     await member.crash()
@@ -50,14 +50,14 @@ async def test_a_crash_brings_back_exactly_what_was_not_committed(bench: Bench) 
     bench.start(second)
     await second.until(lambda: len(second.done) == 2)
     await bench.until_committed(3)
-    assert sorted(second.done) == ["b-0", "c-0"]
+    assert sorted(second.done) == ["b@0", "c@0"]
 
 
 async def test_offsets_are_committed_by_count_before_their_time_is_over(bench: Bench) -> None:
     stage = ScriptedStage()
     never = CommitPolicy(records=10, seconds=3600)
     bench.start(stage, LoopSettings(commit=never))
-    await bench.queries(*(f"n{n}-0" for n in range(10)))
+    await bench.queries(*(f"n{n}@0" for n in range(10)))
     await bench.until_committed(10)
 
 

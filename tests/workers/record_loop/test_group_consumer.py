@@ -1,7 +1,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
+import confluent_kafka
 import pytest
 
 from forebay_kafka.group_consumer import GroupConsumer
@@ -22,6 +24,7 @@ class Recorder(Journal):
         self.assignments: list[frozenset[TopicPartition]] = []
         self.held: set[TopicPartition] = set()
         self.records: list[Received] = []
+        self.lost_partitions: list[set[TopicPartition]] = []
         self.to_commit: dict[TopicPartition, int] = {}
         self.error: Exception | None = None
 
@@ -40,6 +43,7 @@ class Recorder(Journal):
 
     async def lost(self, partitions: frozenset[TopicPartition]) -> None:
         self.held -= partitions
+        self.lost_partitions.append(set(partitions))
         self.note()
 
     def failed(self, error: Exception) -> None:
@@ -53,20 +57,30 @@ class Group:
         self.topic = topic
         self.partition = TopicPartition(topic, 0)
         self._log = log
-        self._options = options
+        self.options = options
         self._members: list[GroupConsumer] = []
 
     async def join(self) -> tuple[GroupConsumer, Recorder]:
+        member, recorder = self.begin_to_join()
+        await recorder.until(lambda: recorder.assignments != [])
+        return member, recorder
+
+    def begin_to_join(self) -> tuple[GroupConsumer, Recorder]:
         recorder = Recorder()
-        member = GroupConsumer(self._log.settings, self.name, [self.topic], self._options)
+        member = GroupConsumer(self._log.settings, self.name, [self.topic], self.options)
         member.start(recorder)
         self._members.append(member)
-        await recorder.until(lambda: recorder.assignments != [])
         return member, recorder
 
     async def leave(self) -> None:
         for member in self._members:
             await member.close()
+
+
+async def until_committed(log: KafkaLog, group: Group, offset: int) -> None:
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(log.offsets, group.name) != {group.partition: offset}:
+            pass
 
 
 @pytest.fixture(params=["classic", "consumer"])
@@ -82,7 +96,7 @@ async def test_records_arrive_in_order_with_key_value_headers_and_time(
     group: Group, kafka_log: KafkaLog, mint: Mint
 ) -> None:
     _, recorder = await group.join()
-    records = [mint.query(f"a-{n}") for n in range(250)]
+    records = [mint.query(f"a@{n}") for n in range(250)]
     await kafka_log.append(group.topic, 0, records)
     await recorder.until(lambda: len(recorder.records) == 250)
     assert [r.offset for r in recorder.records] == list(range(250))
@@ -96,7 +110,7 @@ async def test_a_committed_offset_is_where_the_next_member_begins(
     group: Group, kafka_log: KafkaLog, mint: Mint
 ) -> None:
     first, recorder = await group.join()
-    await kafka_log.append(group.topic, 0, [mint.query(f"a-{n}") for n in range(10)])
+    await kafka_log.append(group.topic, 0, [mint.query(f"a@{n}") for n in range(10)])
     await recorder.until(lambda: len(recorder.records) == 10)
     first.commit({group.partition: 4})
     recorder.to_commit = {group.partition: 7}
@@ -114,16 +128,12 @@ async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(
     async def obeyed(marker: int) -> None:
         """A commit passes through the same queue, and a poll is between two of them."""
         member.commit({group.partition: marker})
-        async with asyncio.timeout(30):
-            while await asyncio.to_thread(kafka_log.offsets, group.name) != {
-                group.partition: marker
-            }:
-                pass
+        await until_committed(kafka_log, group, marker)
 
     member, recorder = await group.join()
     member.pause([group.partition, TopicPartition("nobody's", 3)])
     await obeyed(0)
-    await kafka_log.append(group.topic, 0, [mint.query("a-0")])
+    await kafka_log.append(group.topic, 0, [mint.query("a@0")])
     await obeyed(1)
     assert recorder.records == []
     member.resume([group.partition])
@@ -157,7 +167,7 @@ async def test_a_pause_ends_with_the_assignment_that_it_was_for(
     await second.close()
     await recorder.until(lambda: recorder.held == both)
     for partition in (0, 1):
-        await kafka_log.append(group.topic, partition, [mint.query("a-0")])
+        await kafka_log.append(group.topic, partition, [mint.query("a@0")])
     await recorder.until(lambda: recorder.records != [])
     assert [record.partition for record in recorder.records] == [moved.partition]
 
@@ -173,3 +183,101 @@ async def test_a_broker_that_does_not_answer_holds_up_the_leaving_for_seconds_on
         assert asyncio.get_running_loop().time() - began < 16
     finally:
         broker.resume()
+
+
+async def test_a_partition_that_is_not_fetched_any_more_makes_the_member_start_over(
+    group: Group, kafka_log: KafkaLog, mint: Mint, caplog: pytest.LogCaptureFixture
+) -> None:
+    group.options = replace(group.options, stall_seconds=2.0)
+    member, recorder = await group.join()
+    await kafka_log.append(group.topic, 0, [mint.query("a@0"), mint.query("a@1")])
+    await recorder.until(lambda: len(recorder.records) == 2)
+    member.commit({group.partition: 1})
+    # The client stops to fetch, and the member does not know.
+    paused = [confluent_kafka.TopicPartition(group.topic, 0)]
+    member._commands.put(lambda consumer: consumer.pause(paused))
+    await asyncio.sleep(0.5)  # what was fetched ahead is dropped at the next poll
+    await kafka_log.append(group.topic, 0, [mint.query("a@2")])
+    await recorder.until(lambda: len(recorder.records) >= 4)
+    assert [record.offset for record in recorder.records] == [0, 1, 1, 2]
+    assert recorder.lost_partitions == [{group.partition}]
+    (line,) = [each for each in caplog.records if "does not move" in each.message]
+    facts = line.__dict__
+    assert (facts["partition"], facts["position"], facts["end"]) == (0, 2, 3)
+    member.commit({group.partition: 3})
+    await until_committed(kafka_log, group, 3)
+
+
+async def test_a_member_that_never_got_a_record_that_is_there_starts_over_too(
+    group: Group, kafka_log: KafkaLog, mint: Mint
+) -> None:
+    group.options = replace(group.options, stall_seconds=2.0)
+    member, recorder = await group.join()
+    paused = [confluent_kafka.TopicPartition(group.topic, 0)]
+    member._commands.put(lambda consumer: consumer.pause(paused))
+    await asyncio.sleep(0.5)
+    await kafka_log.append(group.topic, 0, [mint.query("a@0")])
+    await recorder.until(lambda: len(recorder.records) == 1)
+    assert recorder.lost_partitions == [{group.partition}]
+
+
+async def test_partitions_that_stand_for_a_good_reason_are_left_alone(
+    group: Group, kafka_log: KafkaLog, mint: Mint
+) -> None:
+    group.options = replace(group.options, stall_seconds=0.4)
+    member, recorder = await group.join()
+    await kafka_log.append(group.topic, 0, [mint.query("a@0")])
+    await recorder.until(lambda: len(recorder.records) == 1)
+    await asyncio.sleep(1.5)  # nothing more to read
+    member.pause([group.partition])
+    await kafka_log.append(group.topic, 0, [mint.query("a@1")])
+    await asyncio.sleep(1.5)  # the listener wants none
+    member.resume([group.partition])
+    await recorder.until(lambda: len(recorder.records) == 2)
+    assert recorder.lost_partitions == []
+
+
+async def test_a_commit_that_is_never_answered_does_not_end_all_commits(
+    group: Group, kafka_log: KafkaLog, mint: Mint
+) -> None:
+    member, recorder = await group.join()
+    await kafka_log.append(group.topic, 0, [mint.query("a@0"), mint.query("a@1")])
+    await recorder.until(lambda: len(recorder.records) == 2)
+
+    def lose_the_answer(consumer: confluent_kafka.Consumer) -> None:
+        commits = member._commits
+        commits._asked = {group.partition: 1}
+        commits._asking = dict(member._assigned)
+        commits._lost_after = 0.0
+
+    member._commands.put(lose_the_answer)
+    await until_committed(kafka_log, group, 1)
+    member.commit({group.partition: 2})
+    await until_committed(kafka_log, group, 2)
+
+
+async def test_a_static_member_that_is_back_in_time_causes_no_rebalance(
+    group: Group, kafka_log: KafkaLog
+) -> None:
+    group.topic = f"forebay.test-{uuid4()}"
+    await asyncio.to_thread(kafka_log.create_topic, group.topic, 2)
+    base = group.options
+    group.options = replace(base, instance_id="worker-1")
+    first, one = await group.join()
+    group.options = replace(base, instance_id="worker-2")
+    _, two = await group.join()
+    await two.until(lambda: len(one.held) == len(two.held) == 1)
+    held, heard = set(one.held), len(two.assignments)
+    await first.close()
+    group.options = replace(base, instance_id="worker-1")
+    _, again = await group.join()
+    await again.until(lambda: again.held == held)
+    assert len(two.held) == 1
+    assert len(two.assignments) == heard
+
+
+async def test_two_members_under_one_instance_id_cannot_both_work(group: Group) -> None:
+    group.options = replace(group.options, instance_id="worker-1")
+    _, one = await group.join()
+    _, two = group.begin_to_join()
+    await one.until(lambda: one.error is not None or two.error is not None)

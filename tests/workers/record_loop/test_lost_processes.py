@@ -86,7 +86,7 @@ async def processes(
 
 
 async def put_everything(bench: Bench) -> set[str]:
-    names = [[f"p{p}n{n % 50}-{n}" for n in range(COUNT)] for p in range(4)]
+    names = [[f"p{p}n{n % 50}@{n}" for n in range(COUNT)] for p in range(4)]
     for partition, some in enumerate(names):
         await bench.queries(*some, partition=partition)
     return {name for some in names for name in some}
@@ -115,14 +115,14 @@ async def test_a_process_that_was_frozen_past_its_session_loses_no_record_when_i
 ) -> None:
     everything = await put_everything(kafka_bench)
     first = await processes.start(stuck_lane="p0n7")
-    await first.until(lambda: "p0n7-7" in first.began and len(first.ended) > 100)
+    await first.until(lambda: "p0n7@7" in first.began and len(first.ended) > 100)
     first.process.send_signal(signal.SIGSTOP)
 
     second = await processes.start(stuck_lane="p0n8")
-    await second.until(lambda: "p0n7-7" in second.ended and "p0n8-8" in second.began)
+    await second.until(lambda: "p0n7@7" in second.ended and "p0n8@8" in second.began)
     first.process.send_signal(signal.SIGCONT)
     # Once the frozen one is back in the group, it gets partitions anew.
-    await kafka_bench.queries(*(f"later{n}-0" for n in range(200)), partition=0)
+    await kafka_bench.queries(*(f"later{n}@0" for n in range(200)), partition=0)
     await second.end()
     third = await processes.start()
     await first.end()

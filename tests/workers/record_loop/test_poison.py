@@ -1,12 +1,10 @@
 import asyncio
-from typing import Any
 
 import pytest
 
 from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import DocumentRecord, Stage
 from forebay_kafka.failure import error_info, reason_word
-from forebay_kafka.records import Verified
 from forebay_kafka.settings import MAX_RECORD_BYTES
 from forebay_kafka.topics import topic_of
 
@@ -20,8 +18,8 @@ IDENTITY_INVALID = reason_word(ErrorReason.ERROR_REASON_IDENTITY_INVALID)
 
 
 def poison_of(mint: Mint) -> dict[str, tuple[Minted, str]]:
-    good = mint.query("bad-0")
-    forged = Mint().query("bad-0")
+    good = mint.query("bad@0")
+    forged = Mint().query("bad@0")
     value = good.value or b""
     headers = dict(good.headers)
     no_identity = tuple((n, v) for n, v in headers.items() if n != "forebay-identity")
@@ -31,7 +29,7 @@ def poison_of(mint: Mint) -> dict[str, tuple[Minted, str]]:
         "null on a topic without compaction": (good.with_value(None), RECORD_INVALID),
         "signed by somebody else": (forged, IDENTITY_INVALID),
         "with another value": (
-            good.with_value(mint.query("bad-0", padding=9).value),
+            good.with_value(mint.query("bad@0", padding=9).value),
             IDENTITY_INVALID,
         ),
         "without identity": (Minted(good.key, good.value, no_identity), IDENTITY_INVALID),
@@ -45,9 +43,9 @@ async def test_a_poison_record_becomes_a_dead_letter_and_its_partition_goes_on(
     poison, reason = poison_of(mint)[kind]
     stage = ScriptedStage()
     bench.start(stage)
-    await bench.records(mint.query("a-0"), poison, mint.query("b-0"))
+    await bench.records(mint.query("a@0"), poison, mint.query("b@0"))
     await bench.until_committed(3)
-    assert sorted(stage.done) == ["a-0", "b-0"]
+    assert sorted(stage.done) == ["a@0", "b@0"]
     (letter,) = await bench.dead_letters()
     assert (letter.stage, letter.partition, letter.offset) == (Stage.STAGE_RETRIEVAL, 0, 1)
     assert letter.key == poison.key
@@ -77,12 +75,6 @@ async def test_a_tombstone_reaches_a_stage_that_ends_keys_behind_the_records_of_
     class Documents(ScriptedStage):
         reads = (DocumentRecord,)
 
-        def lane(self, record: Verified[Any]) -> str:
-            return self.lane_of_key((record.source.key or b"").decode())
-
-        def lane_of_key(self, key: str) -> str:
-            return key.rpartition("@")[0]
-
         async def end(self, key: str) -> None:
             self.done.append(f"end of {key}")
             self.note()
@@ -101,26 +93,13 @@ async def test_a_tombstone_reaches_a_stage_that_ends_keys_behind_the_records_of_
     assert await bench.dead_letters() == []
 
 
-async def test_a_lane_that_cannot_be_named_gives_the_record_up(bench: Bench) -> None:
-    class Lost(ScriptedStage):
-        def lane(self, record: object) -> str:
-            raise KeyError(record)
-
-    stage = Lost()
-    bench.start(stage)
-    await bench.queries("a-0")
-    await bench.until_committed(1)
-    assert [name for name, _ in stage.given_up] == ["a-0"]
-    assert len(await bench.dead_letters()) == 1
-
-
 async def test_a_record_too_large_for_a_dead_letter_leaves_its_position_there(
     kafka_log: KafkaLog, mint: Mint
 ) -> None:
     async with Bench(kafka_log, mint, "forebay.large") as bench:
         stage = ScriptedStage()
         bench.start(stage)
-        huge = mint.query("a-0", padding=MAX_RECORD_BYTES - 900)
+        huge = mint.query("a@0", padding=MAX_RECORD_BYTES - 900)
         await bench.records(huge.without_headers())
         await bench.until_committed(1)
         (letter,) = await bench.dead_letters()

@@ -12,7 +12,7 @@ from .test_commits import blocks
 
 async def test_members_that_come_and_go_lose_no_record_and_repeat_none(bench: Bench) -> None:
     count = 250
-    names = [[f"p{p}n{n % 20}-{n}" for n in range(count)] for p in range(4)]
+    names = [[f"p{p}n{n % 20}@{n}" for n in range(count)] for p in range(4)]
     first, second = (ScriptedStage() for _ in range(2))
 
     async def slow_down_until_there_are_two(_: object) -> None:
@@ -36,7 +36,7 @@ async def test_a_record_that_runs_when_its_partition_leaves_is_finished_and_comm
     bench: Bench,
 ) -> None:
     first, second = (ScriptedStage() for _ in range(2))
-    names = [f"p{partition}-0" for partition in range(4)]
+    names = [f"p{partition}@0" for partition in range(4)]
     first.script, gate = blocks(*names)
     bench.start(first)
     for partition, name in enumerate(names):
@@ -58,7 +58,7 @@ async def first_that_leaves(stage: ScriptedStage, gate: asyncio.Event) -> None:
 async def test_a_record_that_outlasts_the_rebalance_is_cancelled_and_runs_elsewhere(
     bench: Bench,
 ) -> None:
-    names = [f"p{partition}-0" for partition in range(4)]
+    names = [f"p{partition}@0" for partition in range(4)]
     first, second = (ScriptedStage() for _ in range(2))
     first.script, gate = blocks(*names)
     bench.start(first, replace(PROMPT, revoke_timeout=0.05))
@@ -77,10 +77,10 @@ async def test_records_that_wait_when_their_partition_leaves_run_elsewhere_alone
     bench: Bench,
 ) -> None:
     first, second = (ScriptedStage() for _ in range(2))
-    first.script, gate = blocks("p0n0-0")
+    first.script, gate = blocks("p0n0@0")
     bench.start(first, replace(PROMPT, max_in_flight=1, revoke_timeout=0.05))
     for partition in range(4):
-        names = [f"p{partition}n{n}-0" for n in range(5)]
+        names = [f"p{partition}n{n}@0" for n in range(5)]
         await bench.queries(*names, partition=partition)
         if partition == 0:
             await first.until(lambda: first.running == 1)
@@ -89,18 +89,18 @@ async def test_records_that_wait_when_their_partition_leaves_run_elsewhere_alone
     gate.set()
     await bench.until_committed(5, 5, 5, 5)
     assert len(first.started) + len(second.started) == len({*first.started, *second.started}) + (
-        "p0n0-0" in second.started
+        "p0n0@0" in second.started
     )
 
 
 async def test_no_record_runs_before_the_stage_has_taken_its_partition_over(bench: Bench) -> None:
     stage = ScriptedStage()
     stage.take_over_gate = asyncio.Event()
-    await bench.queries("a-0")
+    await bench.queries("a@0")
     member = bench.start(stage)
     await stage.until(lambda: stage.ownership != [])
     async with asyncio.timeout(30):
-        while member.loop.snapshot().consumed == 0:  # noqa: ASYNC110 nothing announces it
+        while member.loop.snapshot().counts.consumed == 0:  # noqa: ASYNC110 nothing announces it
             await asyncio.sleep(0)
     assert stage.started == []
     assert stage.ownership == [("take_over", frozenset(range(4)))]
@@ -130,15 +130,15 @@ async def test_work_of_a_lost_partition_is_cancelled_and_never_committed(
     memory_log: MemoryLog, mint: Mint
 ) -> None:
     async with Bench(memory_log, mint, "forebay.test") as bench:
-        script, _ = blocks("b-0")
+        script, _ = blocks("b@0")
         stage = ScriptedStage(script)
         member = bench.start(stage, replace(PROMPT, commit=replace(PROMPT.commit, seconds=3600)))
-        await bench.queries("a-0", "b-0")
-        await stage.until(lambda: stage.done == ["a-0"])
+        await bench.queries("a@0", "b@0")
+        await stage.until(lambda: stage.done == ["a@0"])
         assert isinstance(member.source, MemoryMember)
         await member.source.lose_everything()
         assert stage.running == 0
-        assert member.loop.snapshot().partitions == 0
+        assert member.loop.snapshot().partitions == ()
         await member.drain()
         assert await bench.committed() == {}
 
@@ -153,10 +153,10 @@ async def test_work_that_ignores_its_cancellation_is_not_committed_either(
     async with Bench(memory_log, mint, "forebay.test") as bench:
         stage = ScriptedStage(stubborn)
         member = bench.start(stage)
-        await bench.queries("a-0")
+        await bench.queries("a@0")
         await stage.until(lambda: stage.running == 1)
         assert isinstance(member.source, MemoryMember)
         await member.source.lose_everything()
-        assert stage.done == ["a-0"]
+        assert stage.done == ["a@0"]
         await member.drain()
         assert await bench.committed() == {}

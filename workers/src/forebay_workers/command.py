@@ -9,28 +9,28 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, get_type_hints
 
 import uvloop
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from pythonjsonlogger.json import JsonFormatter
 
-from forebay_kafka.settings import KafkaSettings
-from forebay_postgres import PostgresSettings
 from forebay_postgres.errors import StorageMisconfigured
-from forebay_workers.composition import Configuration, record_loops, stage_names
-from forebay_workers.models.settings import ModelSettings
+from forebay_workers.blocked_loop import BlockedLoopDetector
+from forebay_workers.composition import Configuration, Worker, stage_names, worker_of
+from forebay_workers.metrics import serve_metrics
 from forebay_workers.record_loop.loop import RecordLoop
 from forebay_workers.settings import WorkerSettings
 
 FAILED = 1
 INVALID_CONFIGURATION = 2
-SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 log = logging.getLogger(__name__)
 
@@ -54,17 +54,39 @@ async def _work(configuration: Configuration, names: tuple[str, ...]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with record_loops(configuration, names) as loops:
-        running = [asyncio.create_task(loop.run(stop)) for loop in loops]
-        announcing = asyncio.create_task(_announce(configuration.worker, loops))
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        announcing.cancel()
-        # Stages that share a process share its fate: a supervisor starts all of them anew.
-        stop.set()
-        await asyncio.wait(running)
-        for name, each in zip(names, loops, strict=True):
-            log.info("stage done", extra={"stage": name, **asdict(each.snapshot())})
-    return max(_exit_code(task) for task in running)
+    async with worker_of(configuration, names) as worker:
+        with ExitStack() as served:
+            served.enter_context(BlockedLoopDetector())
+            if (address := configuration.worker.metrics_address) is not None:
+                served.enter_context(serve_metrics(address, worker.loops, worker.clock))
+            running = await _run(worker, configuration.worker, stop)
+        for name, each in zip(names, worker.loops, strict=True):
+            log.info("stage done", extra={"stage": name, **asdict(each.snapshot().counts)})
+        exit_code = max([_exit_code(task) for task in running])
+        if any(each.snapshot().in_flight for each in worker.loops):
+            # A call that ignores its cancellation would hold up every other way out.
+            log.error("calls go on; the process leaves without them")
+            logging.shutdown()
+            os._exit(exit_code)
+    return exit_code
+
+
+async def _run(
+    worker: Worker, settings: WorkerSettings, stop: asyncio.Event
+) -> Sequence[asyncio.Task[None]]:
+    running = [asyncio.create_task(loop.run(stop)) for loop in worker.loops]
+    beside = [
+        asyncio.create_task(_announce(settings, worker.loops)),
+        asyncio.create_task(worker.reports.run()),
+    ]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    # Stages that share a process share its fate: a supervisor starts all of them anew.
+    stop.set()
+    await asyncio.wait(running)
+    for task in beside:
+        task.cancel()
+    await worker.reports.leave()
+    return running
 
 
 async def _announce(settings: WorkerSettings, loops: Sequence[RecordLoop]) -> None:
@@ -91,24 +113,24 @@ def _exit_code(task: asyncio.Task[None]) -> int:
 
 
 def _configuration() -> Configuration:
-    return Configuration(
-        _settings(WorkerSettings),
-        _settings(KafkaSettings),
-        _settings(PostgresSettings),
-        _settings(ModelSettings),
-    )
+    wrong: list[str] = []
+    kinds = get_type_hints(Configuration)
+    found = {name: _settings(kind, wrong) for name, kind in kinds.items()}
+    if wrong:
+        raise ConfigurationInvalid("; ".join(wrong))
+    return Configuration(**found)
 
 
-def _settings(kind: type[SettingsT]) -> SettingsT:
+def _settings(kind: type[BaseSettings], wrong: list[str]) -> Any:  # noqa: ANN401 see Configuration
     try:
         return kind()
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
-        wrong = [
-            f"{prefix}{'_'.join(map(str, each['loc']))}".upper() + f": {each['msg']}"
+        wrong += [
+            f"{prefix}{'_'.join(map(str, each['loc'][:1]))}".upper() + f": {each['msg']}"
             for each in error.errors(include_input=False)
         ]
-        raise ConfigurationInvalid("; ".join(wrong)) from error
+        return None
 
 
 def _configure_log() -> None:

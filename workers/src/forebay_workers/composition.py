@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forebay.records.v1 import AnswerRecord, ContextRecord
-from forebay.records.v1 import Stage as StageValue
 from forebay_kafka.envelope import EnvelopeVerifier
 from forebay_kafka.group_consumer import GroupConsumer
+from forebay_kafka.group_membership import GroupOptions
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import RecordReader
 from forebay_kafka.settings import KafkaSettings
@@ -40,14 +40,25 @@ from forebay_workers.parsing.pool import ParserPool
 from forebay_workers.record_loop.clock import SystemClock
 from forebay_workers.record_loop.dead_letters import DeadLetters
 from forebay_workers.record_loop.loop import RecordLoop
-from forebay_workers.record_loop.settings import LoopSettings, RetryPolicy
+from forebay_workers.record_loop.retry_topic import RETRIES, RetryTopic
+from forebay_workers.record_loop.settings import BreakerPolicy, LoopSettings, RetryPolicy
 from forebay_workers.record_loop.stage import Stage
 from forebay_workers.retrieval.search import Search
 from forebay_workers.retrieval.stage import Retrieval
-from forebay_workers.settings import WorkerSettings
+from forebay_workers.settings import (
+    BreakerSettings,
+    GroupSettings,
+    RetrySettings,
+    WorkerSettings,
+)
+from forebay_workers.stage_reports import StageReports, stage_word
 
 # Somebody waits for a query: where its stage cannot go on, the asker hears of it within 5 s.
 RETRIEVAL_RETRY = RetryPolicy(budget=2.0, longest_delay=0.5)
+
+SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
+LOCAL_MODEL_SLOTS = 4  # the model has one thread; the database works meanwhile
+DATABASE_SLOTS = 32  # what waits for a connection beyond the pool's only waits longer
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,9 @@ class Configuration:
     """Everything that the environment says to a worker."""
 
     worker: WorkerSettings
+    retry: RetrySettings
+    breaker: BreakerSettings
+    group: GroupSettings
     kafka: KafkaSettings
     postgres: PostgresSettings
     models: ModelSettings
@@ -73,10 +87,17 @@ class Parts:
 StageFactory = Callable[[Parts], Awaitable[Stage[Any]]]
 
 
+@dataclass(frozen=True)
+class Worker:
+    """What a process runs."""
+
+    loops: tuple[RecordLoop, ...]
+    reports: StageReports
+    clock: SystemClock
+
+
 @asynccontextmanager
-async def record_loops(
-    configuration: Configuration, names: tuple[str, ...]
-) -> AsyncIterator[tuple[RecordLoop, ...]]:
+async def worker_of(configuration: Configuration, names: tuple[str, ...]) -> AsyncIterator[Worker]:
     """Build the loops of the named stages, and take them down again.
 
     Needs neither the log nor the database to be there yet.
@@ -85,7 +106,10 @@ async def record_loops(
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(Publisher(configuration.kafka))
         parts = Parts(configuration, publisher, RecordReader(verifier), stack)
-        yield tuple([_record_loop(parts, await STAGES[name](parts)) for name in names])
+        clock = SystemClock()
+        stages = [await STAGES[name](parts) for name in names]
+        loops = tuple(_record_loop(parts, stage, clock) for stage in stages)
+        yield Worker(loops, StageReports(publisher, loops, clock.wall_time), clock)
 
 
 def stage_names() -> tuple[str, ...]:
@@ -154,26 +178,72 @@ def _embedding_model(parts: Parts) -> EmbeddingModel:
     return model
 
 
-def _record_loop(parts: Parts, stage: Stage[Any]) -> RecordLoop:
-    clock = SystemClock()
-    group = f"forebay.{_stage_word(stage.stage)}"
-    topics = [topic_of(record).name for record in stage.reads]
+def _record_loop(parts: Parts, stage: Stage[Any], clock: SystemClock) -> RecordLoop:
+    configuration, publisher = parts.configuration, parts.publisher
+    group = f"forebay.{stage_word(stage.stage)}"
+    settings = _loop_settings(configuration, stage)
+    topics, retries = [topic_of(record).name for record in stage.reads], None
+    if settings.retry.rounds:
+        topics.append(RETRIES)
+        retries = RetryTopic(publisher, stage.stage, group, clock.wall_time)
     return RecordLoop(
         stage,
-        GroupConsumer(parts.configuration.kafka, group, topics),
+        GroupConsumer(configuration.kafka, group, topics, _group_options(configuration.group)),
         parts.reader,
-        DeadLetters(parts.publisher, stage.stage, group, clock.wall_time),
-        _loop_settings(parts.configuration.worker, stage.stage),
+        DeadLetters(publisher, stage.stage, group, clock.wall_time),
+        settings,
         clock,
+        retries,
     )
 
 
-def _loop_settings(worker: WorkerSettings, stage: int) -> LoopSettings:
-    settings = LoopSettings(max_in_flight=worker.max_in_flight, drain_timeout=worker.drain_timeout)
-    if stage == StageValue.STAGE_RETRIEVAL:
-        return replace(settings, retry=RETRIEVAL_RETRY)
-    return settings
+def _loop_settings(configuration: Configuration, stage: Stage[Any]) -> LoopSettings:
+    worker = configuration.worker
+    settings = LoopSettings(
+        max_in_flight=worker.max_in_flight,
+        max_uncommitted_records=worker.max_uncommitted_records,
+        max_held_bytes=worker.max_held_bytes,
+        call_timeout=worker.call_timeout,
+        stuck_limit=worker.stuck_limit,
+        drain_timeout=worker.drain_timeout,
+        retry=_retry_policy(configuration.retry),
+        breaker=_breaker_policy(configuration.breaker),
+    )
+    if isinstance(stage, Retrieval):
+        return replace(settings, retry=RETRIEVAL_RETRY, breaker=None)
+    if isinstance(stage, Generation):
+        # An error at once is worth more to who waits than a stage that holds out.
+        return replace(settings, retry=replace(settings.retry, rounds=()), breaker=None)
+    return replace(settings, max_in_flight=_slots(configuration, stage))
 
 
-def _stage_word(stage: int) -> str:
-    return StageValue.Name(StageValue.ValueType(stage)).removeprefix("STAGE_").lower()
+def _slots(configuration: Configuration, stage: Stage[Any]) -> int:
+    """How many documents a stage works on at once.
+
+    What waits for a processor only waits longer in a slot, and there is no tenant's turn behind
+    it any more.
+    """
+    most = configuration.worker.max_in_flight
+    if isinstance(stage, Chunking):
+        return min(most, SLOTS_PER_PARSER * configuration.worker.parser_processes)
+    if isinstance(stage, Embedding) and configuration.models.embedding_provider == "wordllama":
+        return min(most, LOCAL_MODEL_SLOTS)
+    return min(most, DATABASE_SLOTS) if isinstance(stage, Cataloguing) else most
+
+
+def _retry_policy(settings: RetrySettings) -> RetryPolicy:
+    return RetryPolicy(
+        budget=settings.budget,
+        first_delay=settings.first_delay,
+        longest_delay=settings.longest_delay,
+        unknown_attempts=settings.unknown_attempts,
+        rounds=settings.rounds,
+    )
+
+
+def _breaker_policy(settings: BreakerSettings) -> BreakerPolicy | None:
+    return BreakerPolicy(settings.records, settings.share) if settings.records else None
+
+
+def _group_options(settings: GroupSettings) -> GroupOptions:
+    return GroupOptions(protocol=settings.protocol, instance_id=settings.instance_id)

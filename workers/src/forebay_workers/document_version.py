@@ -8,9 +8,10 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from forebay.ingest.v1 import Document
+from forebay.records.v1 import DocumentUpdate
 from forebay_kafka.envelope import Envelope
 from forebay_kafka.failure import error_info, status_of
-from forebay_postgres.documents import DocumentKey, DocumentVersion, Failure
+from forebay_postgres.documents import AccessUpdate, DocumentKey, DocumentVersion, Failure
 
 
 def document_key(envelope: Envelope) -> DocumentKey:
@@ -37,6 +38,20 @@ def document_version(
         labels=dict(document.labels),
         accept_time=accept_time.ToDatetime(tzinfo=UTC),
         writer_clearance=envelope.identity.clearance,
+    )
+
+
+def access_update(envelope: Envelope, record: DocumentUpdate) -> AccessUpdate:
+    """A change of access; what the record leaves out stays as it is."""
+    access = record.access
+    return AccessUpdate(
+        key=document_key(envelope),
+        version=UUID(record.version),
+        accept_time=record.accept_time.ToDatetime(tzinfo=UTC),
+        writer_clearance=envelope.identity.clearance,
+        visibility=access.visibility if access.HasField("visibility") else None,
+        readers=tuple(access.readers.groups) if access.HasField("readers") else None,
+        labels=dict(access.labels.labels) if access.HasField("labels") else None,
     )
 
 

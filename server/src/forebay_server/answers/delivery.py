@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from forebay.policy.v1 import Visibility
@@ -27,6 +28,9 @@ from forebay_server.seals.cursors import Cursors
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
+STANDING_SECONDS = 1.0  # a lost right ends a silent stream within this, and within the file watch
+
+Clearance = Callable[[Caller], Visibility.ValueType]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class Reading:
     time_ms: int
 
 
+class Shown:
+    """How high up an answer's reader has seen: the highest visibility of its passages."""
+
+    def __init__(self) -> None:
+        self.highest: Visibility.ValueType = Visibility.VISIBILITY_PUBLIC
+
+    def take(self, event: AnswerEvent) -> None:
+        """Take an event in before it is shown."""
+        for passage in event.retrieved.passages:
+            self.highest = max(self.highest, passage.visibility)
+
+
 class AnswerDelivery:
     """Turns the records of a query into the events that its asker sees."""
 
@@ -46,11 +62,13 @@ class AnswerDelivery:
         reader: AnswerReader,
         records: RecordReader,
         cursors: Cursors,
+        clearance: Clearance,
         clock: Clock = system_clock,
     ) -> None:
         self._reader = reader
         self._records = records
         self._cursors = cursors
+        self._clearance = clearance
         self._clock = clock
 
     async def events(
@@ -59,19 +77,22 @@ class AnswerDelivery:
         """The events behind an offset, up to the terminal one, with heartbeats in between.
 
         `accepted` says that the query is known to be in the log. Raises QueryNotFound otherwise
-        when it is not, ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable.
+        when it is not, ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable,
+        and TierUnknown or TokenInvalid when policy or issuers have changed so meanwhile.
         """
-        fold = AnswerFold()
+        fold, shown = AnswerFold(), Shown()
         async with self._reader.following(reading.name, reading.time_ms) as follower:
             if not accepted and not follower.ready:
                 # This tells a query that was never accepted from one that is silent.
                 await self.query(reading)
             while not fold.closed:
-                received = await self._next(follower, reading, fold)
+                received = await self._next(follower, reading, fold, shown)
                 if received is None:
                     yield self._heartbeat(reading.name)
                     continue
                 for event in self._counted(reading, fold, [received]):
+                    shown.take(event)
+                    self._require_standing(reading.caller, shown)
                     if received.offset > after:
                         event.cursor = self._cursors.at(reading.name, received.offset)
                         yield event
@@ -91,23 +112,33 @@ class AnswerDelivery:
         return _expired(query) if overdue else query
 
     async def _next(
-        self, follower: Follower, reading: Reading, fold: AnswerFold
+        self, follower: Follower, reading: Reading, fold: AnswerFold, shown: Shown
     ) -> Received | None:
-        now, token_end = self._clock(), reading.caller.expire_time
-        last_moment = _last_moment(reading, fold)
-        if now >= token_end:
-            raise TokenExpired
-        if now >= last_moment and not follower.ready:
-            await self._reader.catch_up(reading.name)
-            if not follower.ready:
-                raise QueryExpired
-        if follower.ready:  # what the log holds is delivered however late its reader comes
-            return await follower.next()
-        try:
-            async with asyncio.timeout(min(HEARTBEAT_SECONDS, token_end - now, last_moment - now)):
+        """The next record; None where it is time for a heartbeat."""
+        loop = asyncio.get_running_loop()
+        quiet_until = loop.time() + HEARTBEAT_SECONDS
+        while loop.time() < quiet_until:
+            self._require_standing(reading.caller, shown)
+            now, token_end = self._clock(), reading.caller.expire_time
+            last_moment = _last_moment(reading, fold)
+            if now >= token_end:
+                raise TokenExpired
+            if now >= last_moment and not follower.ready:
+                await self._reader.catch_up(reading.name)
+                if not follower.ready:
+                    raise QueryExpired
+            if follower.ready:  # what the log holds is delivered however late its reader comes
                 return await follower.next()
-        except TimeoutError:
-            return None
+            left = min(quiet_until - loop.time(), token_end - now, last_moment - now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(STANDING_SECONDS, left)):
+                    return await follower.next()
+        return None
+
+    def _require_standing(self, caller: Caller, shown: Shown) -> None:
+        clearance = self._clearance(caller)
+        if shown.highest > clearance:
+            raise ClearanceTooLow(clearance, shown.highest)
 
     def _counted(
         self, reading: Reading, fold: AnswerFold, received: Iterable[Received]

@@ -18,6 +18,7 @@ from forebay_kafka.tail import LogTail
 from forebay_kafka.topics import topic_of
 from forebay_server.answers.follower import Follower
 from forebay_server.answers.lifetime import LIFETIME_MS
+from forebay_server.answers.past import AnswerPast
 from forebay_server.answers.window import PartitionWindow
 
 KEPT_MS = 150_000  # a query's usual minute, the margin below, and some time to resume
@@ -40,6 +41,7 @@ class AnswerReader:
         self._count = partition_count
         self._tail = LogTail(settings, topic_of(AnswerRecord), self._take)
         self._history = LogHistory(settings, topic_of(AnswerRecord))
+        self._past = AnswerPast(self._tail, self._history)
         self._windows: dict[int, PartitionWindow] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._followers: dict[bytes, set[Follower]] = {}
@@ -101,9 +103,7 @@ class AnswerReader:
         since_ms = time_ms - MARGIN_MS
         if since_ms >= window.since_ms:
             return ()
-        start = await self._tail.offset_at(partition, since_ms)
-        until = await self._tail.offset_at(partition, time_ms + LIFETIME_MS)
-        return await self._history.read(partition, start, min(until, end), key)
+        return await self._past.read(partition, key, (since_ms, time_ms + LIFETIME_MS), end)
 
     async def _window(self, partition: int) -> PartitionWindow:
         window = self._windows.get(partition)

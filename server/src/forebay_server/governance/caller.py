@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from forebay.policy.v1 import Scope, Visibility
 from forebay_kafka.identity import GenerationLimits, Identity
+from forebay_server.limits.allowances import UNLIMITED, Allowances
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Caller:
     expire_time: float
     policy_version: str
     actor: str | None = None
+    allowances: Allowances = UNLIMITED
 
     def identity(self) -> Identity:
         """What an envelope states about the caller."""

@@ -13,6 +13,7 @@ from forebay_server.governance.issuers import Issuer
 TENANT_ID = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)  # tenants stand in keys, between slashes
 MAX_TEXT_BYTES = 255  # OpenID Connect Core, section 8: a subject has at most 255 characters
 MAX_GROUPS = 64  # they ride in every envelope, on every record
+OPERATOR_SCOPES = frozenset({Scope.SCOPE_OPERATE, Scope.SCOPE_INSPECT})  # they see all tenants
 SCOPES = {scope_word(scope): scope for scope in Scope.values() if scope}
 
 
@@ -41,7 +42,7 @@ def principal_of(claims: dict[str, Any], issuer: Issuer) -> Principal:
         subject=_text(_at(claims, paths.subject), "subject"),
         tier=_text(_at(claims, paths.tier), "tier"),
         groups=_groups(_at(claims, paths.groups)),
-        scopes=_scopes(_at(claims, paths.scopes)),
+        scopes=_scopes(_at(claims, paths.scopes)) - _withheld(issuer),
         actor=_actor(claims),
     )
 
@@ -82,6 +83,11 @@ def _scopes(value: object) -> frozenset[Scope.ValueType]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise TokenInvalid("scopes")
     return frozenset(SCOPES[word] for word in words if word in SCOPES)
+
+
+def _withheld(issuer: Issuer) -> frozenset[Scope.ValueType]:
+    # An issuer of some tenants could see all the others by a word in its own tokens.
+    return frozenset() if issuer.grants_operators() else OPERATOR_SCOPES
 
 
 def _actor(claims: dict[str, Any]) -> str | None:

@@ -1,12 +1,18 @@
-"""Files that operators write: YAML, read strictly, with errors that name the field."""
+"""Files that operators write: YAML, read strictly, with errors that name line, field and rule."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from forebay_server.governance.bounded_file import read_bounded
+from forebay_server.governance.strict_yaml import YamlRefused, parse_yaml
+
+MAX_BYTES = 1024 * 1024  # rules for some ten thousand tenants; parsed in less than a second
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -21,23 +27,33 @@ class ConfigurationInvalid(Exception):
     """A configuration file, or a variable, breaks a rule; the text names both."""
 
 
-def read_model(path: Path, model: type[ModelT]) -> ModelT:
-    """Read a YAML file as a model; ConfigurationInvalid when it cannot be read or breaks a rule."""
+def read_content(path: Path) -> bytes:
+    """The bytes of a configuration file; ConfigurationInvalid when they cannot be had."""
     try:
-        content = yaml.safe_load(path.read_bytes())
+        return read_bounded(path, MAX_BYTES)
     except OSError as error:
         raise ConfigurationInvalid(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationInvalid(f"{path}: not YAML: {error}") from error
+
+
+def parse_model(content: bytes, model: type[ModelT], path: Path) -> ModelT:
+    """The model that the bytes of a file hold; ConfigurationInvalid has a line per broken rule."""
     try:
-        return model.model_validate(content)
+        document = parse_yaml(content)
+    except YamlRefused as error:
+        raise ConfigurationInvalid(f"{path}:{error.line}: not YAML: {error.rule}") from error
+    try:
+        return model.model_validate(document.content)
     except ValidationError as error:
-        raise ConfigurationInvalid("\n".join(broken_rules(error, f"{path}: "))) from error
+        broken = error.errors(include_input=False, include_url=False)
+        texts = [_broken_rule(rule, path, document.lines) for rule in broken]
+        raise ConfigurationInvalid("\n".join(texts)) from error
 
 
-def broken_rules(error: ValidationError, prefix: str) -> list[str]:
-    """A line per broken rule: prefix, field and rule, never the value, which may be a secret."""
-    return [
-        f"{prefix}{'.'.join(str(part) for part in broken['loc']) or 'the whole'}: {broken['msg']}"
-        for broken in error.errors(include_input=False, include_url=False)
-    ]
+def _broken_rule(broken: ErrorDetails, path: Path, lines: Mapping[Any, int]) -> str:
+    """Line, field and rule, never the value, which may be a secret."""
+    # A rule over several fields says by itself where it was broken.
+    place = (*broken["loc"], *broken.get("ctx", {}).get("place", ()))
+    field = ".".join(str(part) for part in place) or "the whole"
+    known = next((place[:end] for end in range(len(place), 0, -1) if place[:end] in lines), None)
+    line = "" if known is None else f"{lines[known]}:"
+    return f"{path}:{line} {field}: {broken['msg']}"

@@ -10,11 +10,13 @@ import httpx
 
 from forebay_server.clock import Clock
 from forebay_server.errors import IssuerUnavailable
+from forebay_server.governance.bounded_file import read_bounded
 from forebay_server.governance.issuers import Issuer
 from forebay_server.governance.jwks import KeysRefused, VerificationKey, parse_keys
 
 MAX_BYTES = 256 * 1024  # 64 RSA keys with certificates stay below it
-TIMEOUT_SECONDS = 5.0  # callers wait for the first fetch; later ones run beside them
+# Compressed, 256 KiB can hold 256 MiB: the size would be known when it is too late.
+PLAIN = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
 
 LoadKeys = Callable[[], Awaitable[bytes]]
 
@@ -62,7 +64,15 @@ class KeyCache:
             await asyncio.gather(self._refresh_task, return_exceptions=True)
 
     def _age(self) -> float:
-        return float("inf") if self._loaded_at is None else self._clock() - self._loaded_at
+        return self._since(self._loaded_at)
+
+    def _since(self, moment: float | None) -> float:
+        if moment is None:
+            return float("inf")
+        elapsed = self._clock() - moment
+        # A clock that was set back would otherwise keep old keys for as long as it went back. Steps
+        # of a synchronised clock are small, and no reason to fetch.
+        return elapsed if elapsed > -self._issuer.cool_down_seconds else float("inf")
 
     async def _refresh(self) -> None:
         task = self._start_refresh()
@@ -74,17 +84,17 @@ class KeyCache:
         running = self._refresh_task
         if running is not None and not running.done():
             return running
-        now = self._clock()
-        if self._tried_at is not None and now - self._tried_at < self._issuer.cool_down_seconds:
+        if self._since(self._tried_at) < self._issuer.cool_down_seconds:
             return None
-        self._tried_at = now
+        self._tried_at = self._clock()
         self._refresh_task = asyncio.create_task(self._fetch())
         return self._refresh_task
 
     async def _fetch(self) -> None:
         try:
             self._keys = parse_keys(await self._load())
-        except (httpx.HTTPError, OSError, TimeoutError, KeysRefused) as error:
+        # KeysRefused is a ValueError; so is what no resolver takes for a host's name.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             self._failed = True
             _log.warning(
                 "the issuer's keys cannot be had",
@@ -101,13 +111,13 @@ def key_loader(issuer: Issuer, client: httpx.AsyncClient) -> LoadKeys:
         path = issuer.jwks_file
 
         async def from_file() -> bytes:
-            return await asyncio.to_thread(path.read_bytes)
+            return await asyncio.to_thread(read_bounded, path, MAX_BYTES)
 
         return from_file
     url = str(issuer.jwks_url)
 
     async def from_url() -> bytes:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with asyncio.timeout(issuer.fetch_timeout_seconds):
             return await _download(client, url)
 
     return from_url
@@ -116,10 +126,12 @@ def key_loader(issuer: Issuer, client: httpx.AsyncClient) -> LoadKeys:
 async def _download(client: httpx.AsyncClient, url: str) -> bytes:
     content = bytearray()
     # A redirect would let whoever controls one page of the issuer choose the keys.
-    async with client.stream("GET", url, follow_redirects=False) as response:
+    async with client.stream("GET", url, headers=PLAIN, follow_redirects=False) as response:
         if response.status_code != httpx.codes.OK:
             raise KeysRefused(f"the issuer answers {response.status_code}")
-        async for chunk in response.aiter_bytes():
+        if "content-encoding" in response.headers:
+            raise KeysRefused("the set of keys is compressed")
+        async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > MAX_BYTES:
                 raise KeysRefused("the set of keys is too large")

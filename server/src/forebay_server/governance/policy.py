@@ -1,57 +1,24 @@
-"""The policy file: what each tier may read and cost.
-
-```yaml
-tiers:
-  free:
-    clearance: PUBLIC     # the one field without a default
-    top_k: 5              # most passages of a query
-    model: small          # the workers' own choice, when empty
-    output_tokens: 512
-    context_tokens: 2048
-```
-"""
+"""The policy in force: what a tier grants to a caller of a tenant."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydantic import Field
+from types import MappingProxyType
+from typing import Protocol, Self
 
 from forebay.policy.v1 import Visibility
 from forebay_kafka.identity import GenerationLimits
 from forebay_server.errors import TierUnknown
 from forebay_server.governance.caller import TierLimits
-from forebay_server.governance.configuration_file import StrictModel, read_model
+from forebay_server.governance.configuration_file import parse_model, read_content
+from forebay_server.governance.policy_file import PolicyFile, TenantRules, TierRules
+from forebay_server.limits.allowances import Allowances
 
 VERSION_CHARACTERS = 16  # 64 bits tell the policies of one installation apart
-
-
-class Clearance(StrEnum):
-    """A visibility as the policy file writes it."""
-
-    PUBLIC = "PUBLIC"
-    INTERNAL = "INTERNAL"
-    CONFIDENTIAL = "CONFIDENTIAL"
-
-
-class TierRules(StrictModel):
-    """A tier of the policy file; token counts are the model's."""
-
-    clearance: Clearance
-    top_k: int = Field(default=10, ge=1, le=50, strict=True)
-    model: str = Field(default="", max_length=255)
-    output_tokens: int = Field(default=1024, ge=1, le=1_000_000, strict=True)
-    context_tokens: int = Field(default=4096, ge=1, le=10_000_000, strict=True)
-
-
-class PolicyFile(StrictModel):
-    """The whole policy file."""
-
-    tiers: dict[str, TierRules] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +27,64 @@ class Tier:
 
     clearance: Visibility.ValueType
     limits: TierLimits
+    allowances: Allowances
 
 
+class PolicyInForce(Protocol):
+    """Whoever knows the policy that counts now."""
+
+    @property
+    def current(self) -> Policy:
+        """The policy of this moment; a call is judged by one of them from end to end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy in force, under a version that changes with its content."""
+    """One state of the policy file, under a version that changes with what it says.
 
-    def __init__(self, tiers: Mapping[str, Tier], version: str) -> None:
-        self._tiers = dict(tiers)
-        self.version = version
+    `tiers` is by name, `changed` by tenant and name: the tiers as tenants with rules of their own
+    have them. `counts_calls` says whether some limit is counted call by call.
+    """
+
+    tiers: Mapping[str, Tier]
+    changed: Mapping[tuple[str, str], Tier]
+    version: str
+
+    @property
+    def counts_calls(self) -> bool:
+        """Whether somebody's calls or answers have to be counted."""
+        everybody = [*self.tiers.values(), *self.changed.values()]
+        return any(
+            tier.allowances.requests_per_minute or tier.allowances.concurrent_answers
+            for tier in everybody
+        )
 
     @classmethod
-    def from_file(cls, path: Path) -> Policy:
-        """Read the policy; ConfigurationInvalid names the field and the rule it breaks."""
-        rules = read_model(path, PolicyFile)
-        tiers = {name: _tier(tier) for name, tier in rules.tiers.items()}
-        return cls(tiers, _version(rules))
+    def parse(cls, content: bytes, path: Path) -> Self:
+        """The policy that a file's bytes hold; ConfigurationInvalid names line, field and rule."""
+        file = parse_model(content, PolicyFile, path)
+        changed = {
+            (tenant, name): _tier_of(rules, name, standard)
+            for tenant, rules in file.tenants.items()
+            for name, standard in file.tiers.items()
+        }
+        tiers = {name: _tier(rules) for name, rules in file.tiers.items()}
+        return cls(MappingProxyType(tiers), MappingProxyType(changed), _version(file))
 
-    def tier(self, name: str) -> Tier:
-        """The tier of that name; TierUnknown when the policy has none."""
-        tier = self._tiers.get(name)
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read the policy; ConfigurationInvalid names line, field and rule."""
+        return cls.parse(read_content(path), path)
+
+    @property
+    def current(self) -> Self:
+        """A policy that nobody watches stays the one in force."""
+        return self
+
+    def tier(self, tenant: str, name: str) -> Tier:
+        """The tier of that name as the tenant has it; TierUnknown when the policy has none."""
+        tier = self.changed.get((tenant, name)) or self.tiers.get(name)
         if tier is None:
             raise TierUnknown(name)
         return tier
@@ -91,10 +97,17 @@ def _tier(rules: TierRules) -> Tier:
             top_k=rules.top_k,
             generation=GenerationLimits(rules.model, rules.output_tokens, rules.context_tokens),
         ),
+        allowances=rules.limits.allowances(),
     )
 
 
-def _version(rules: PolicyFile) -> str:
+def _tier_of(tenant: TenantRules, name: str, standard: TierRules) -> Tier:
+    changes = tenant.tiers.get(name)
+    tier = _tier(standard if changes is None else changes.applied_to(standard))
+    return replace(tier, allowances=tier.allowances.overridden_by(tenant.limits.allowances()))
+
+
+def _version(file: PolicyFile) -> str:
     # Of the rules, not of the file's bytes: a comment changes nothing that an auditor asks for.
-    canonical = PolicyFile(tiers=dict(sorted(rules.tiers.items()))).model_dump_json()
+    canonical = json.dumps(file.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:VERSION_CHARACTERS]

@@ -36,6 +36,7 @@ class VerifiedToken:
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     token: VerifiedToken
+    rules: Issuer
     kid: str
     fingerprint: str
 
@@ -49,12 +50,14 @@ class TrustedIssuer:
 
 
 class TokenAuthenticator:
-    """Tells who calls; a verdict is remembered, and judged again for expiry and key each time."""
+    """Tells who calls.
+
+    A verdict is remembered, and judged again for issuer, expiry and key each time. It holds
+    nothing of the policy: what the policy grants is asked anew for every call.
+    """
 
     def __init__(self, issuers: Iterable[TrustedIssuer], clock: Clock) -> None:
-        self._issuers: Mapping[str, TrustedIssuer] = {
-            issuer.rules.issuer: issuer for issuer in issuers
-        }
+        self._issuers = _by_name(issuers)
         self._clock = clock
         self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
 
@@ -76,13 +79,19 @@ class TokenAuthenticator:
             self._verdicts.popitem(last=False)
         return verdict.token
 
+    def trust(self, issuers: Iterable[TrustedIssuer]) -> None:
+        """Believe these issuers from now on and no other, whatever is remembered of them."""
+        self._issuers = _by_name(issuers)
+
     async def close(self) -> None:
         """End what still runs on behalf of issuers."""
         for issuer in self._issuers.values():
             await issuer.keys.close()
 
     async def _still_good(self, verdict: _Verdict) -> bool:
-        issuer = self._issuers[verdict.token.principal.issuer]
+        issuer = self._issuers.get(verdict.token.principal.issuer)
+        if issuer is None or issuer.rules is not verdict.rules:
+            return False
         require_alive(verdict.token.expire_time, self._clock())
         key = await issuer.keys.find(verdict.kid)
         return key is not None and key.fingerprint == verdict.fingerprint
@@ -102,16 +111,22 @@ class TokenAuthenticator:
         _require_signature(token, form, key, issuer.rules)
         expire_time = expiry_of(form.claims, issuer.rules, self._clock())
         verified = VerifiedToken(principal_of(form.claims, issuer.rules), expire_time)
-        return _Verdict(verified, form.kid, key.fingerprint)
+        return _Verdict(verified, issuer.rules, form.kid, key.fingerprint)
+
+
+def _by_name(issuers: Iterable[TrustedIssuer]) -> Mapping[str, TrustedIssuer]:
+    return {issuer.rules.issuer: issuer for issuer in issuers}
 
 
 def _bearer(authorization: str | None) -> str:
     if not authorization:
         raise TokenMissing
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != SCHEME or not token.strip():
+    # Spaces alone may stand around it (RFC 9110, section 11.4): other blanks are a part of it.
+    token = token.strip(" ")
+    if scheme.lower() != SCHEME or not token:
         raise TokenMissing
-    return token.strip()
+    return token
 
 
 def _require_signature(token: str, form: TokenForm, key: VerificationKey, issuer: Issuer) -> None:

@@ -20,7 +20,7 @@ from forebay_postgres import (
     Permissions,
     VersionState,
 )
-from forebay_server.errors import DocumentNotFound, FieldInvalid, Violation
+from forebay_server.errors import DocumentNotFound, EtagMismatch, FieldInvalid, Violation
 from forebay_server.governance.caller import Caller
 from forebay_server.ingest.page_tokens import PageTokens
 
@@ -48,13 +48,19 @@ class DocumentCatalogue:
         """
         version = _version(etag)
         key, permissions = _key(caller, name), _permissions(caller)
+        entry = await self._reader.get(permissions, key)
+        if entry is not None and version in (entry.version, entry.revision):
+            return _document(entry)
         found = await self._reader.get_version_state(permissions, key, version)
         if found is None or found.state is DocumentState.DELETED:
             raise DocumentNotFound
-        entry = await self._reader.get(permissions, key)
-        if entry is not None and entry.version == version:
-            return _document(entry)
         return _former(name, etag, found)
+
+    async def require_etag(self, caller: Caller, name: str, etag: str) -> None:
+        """Raise EtagMismatch, or DocumentNotFound, unless the document has that etag now."""
+        current = await self.newest(caller, name)
+        if current.etag != etag:
+            raise EtagMismatch(current.etag)
 
     async def page(self, caller: Caller, request: ListDocumentsRequest) -> ListDocumentsResponse:
         """A page of a collection's documents, by name. Raises PageTokenInvalid."""
@@ -95,7 +101,7 @@ def _document(entry: CatalogueEntry) -> Document:
         readers=entry.readers,
         labels=entry.labels,
         source_uri=entry.source_uri,
-        etag=str(entry.version),
+        etag=str(entry.revision),
         state=_state(entry.state),
         error=_error(entry.failure),
     )

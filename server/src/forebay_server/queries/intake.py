@@ -17,9 +17,14 @@ from forebay_kafka.topics import topic_of
 from forebay_server.acknowledgement import acknowledged
 from forebay_server.answers.delivery import AnswerDelivery, Reading
 from forebay_server.answers.errors import QueryNotFound
+from forebay_server.answers.lifetime import GRACE_SECONDS
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import FieldInvalid, Violation
 from forebay_server.governance.caller import Call, Caller
+from forebay_server.limits.answer_lease import AnswerLease
+from forebay_server.limits.limiter import Limiter
+from forebay_server.queries.admission import Admission
+from forebay_server.queries.errors import PipelineOverloaded
 from forebay_server.request_ids import RequestIds
 from forebay_server.seals.query_names import Asker, QueryNames
 
@@ -31,10 +36,14 @@ OLD_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Submitted:
-    """A question that is safe in the log; `time_ms` is the time in its name."""
+    """A question that is safe in the log; `time_ms` is the time in its name.
+
+    `lease` is the place that its answer takes among those of its asker.
+    """
 
     query: Query
     time_ms: int
+    lease: AnswerLease
 
 
 class QueryIntake:
@@ -45,31 +54,43 @@ class QueryIntake:
         publisher: Publisher,
         signer: EnvelopeSigner,
         names: QueryNames,
-        request_ids: RequestIds,
         delivery: AnswerDelivery,
+        admission: Admission,
+        limiter: Limiter,
         clock: Clock = system_clock,
     ) -> None:
         self._publisher = publisher
         self._signer = signer
         self._names = names
-        self._request_ids = request_ids
+        self._request_ids = RequestIds(clock)
         self._delivery = delivery
+        self._admission = admission
+        self._limiter = limiter
         self._clock = clock
 
-    async def submit(self, call: Call, request: SubmitQueryRequest) -> Submitted:
+    async def submit(self, call: Call, request: SubmitQueryRequest, *, followed: bool) -> Submitted:
         """Write a question and its `accepted`; returns once both are acknowledged.
 
-        A late retry finds the query as it is now, and writes nothing. Raises FieldInvalid,
-        RequestIdOutOfWindow, LogUnavailable.
+        A late retry finds the query as it is now, and writes nothing. `followed` says that the
+        call follows the answer too. Raises FieldInvalid, RequestIdOutOfWindow, PipelineOverloaded,
+        LimitReached, LimitsUnavailable, LogUnavailable.
         """
         request_id = self._request_ids.admit(request.request_id)
         name = self._names.derive(_asker(call.caller), request_id, request)
         record = self._record(name, _with_defaults(call.caller, request, str(request_id)))
-        known = await self._known(Reading(call.caller, name, request_id.int >> 80))
+        known = await self._known_or_admitted(
+            call, Reading(call.caller, name, request_id.int >> 80), record.request
+        )
         if known is not None:
-            return Submitted(known, request_id.int >> 80)
-        async with acknowledged(call):
-            await self._write(call, record)
+            lease = self._limiter.lease_of(call.caller, name)
+            return Submitted(known, request_id.int >> 80, lease)
+        lease = await self._lease(call.caller, record, followed=followed)
+        try:
+            async with acknowledged(call):
+                await self._write(call, record)
+        except BaseException:
+            await lease.undo()
+            raise
         query = Query(
             name=name,
             state=Query.STATE_QUEUED,
@@ -77,11 +98,34 @@ class QueryIntake:
             create_time=record.accept_time,
             expire_time=record.expire_time,
         )
-        return Submitted(query, request_id.int >> 80)
+        return Submitted(query, request_id.int >> 80, lease)
+
+    async def _lease(self, caller: Caller, record: QueryRecord, *, followed: bool) -> AnswerLease:
+        return await self._limiter.admit_answer(
+            caller,
+            record.name,
+            record.expire_time.ToNanoseconds() / 1e9 + GRACE_SECONDS,
+            followed=followed,
+            generated=record.request.mode == SubmitQueryRequest.MODE_ANSWER,
+        )
+
+    async def _known_or_admitted(
+        self, call: Call, reading: Reading, request: SubmitQueryRequest
+    ) -> Query | None:
+        """The query, if the log has it already; None for one that may be written."""
+        timeout = request.timeout.ToNanoseconds() / 1e9
+        wait = self._admission.expected_wait(reading.name, request.mode)
+        is_old = self._clock() - reading.time_ms / 1000 >= OLD_SECONDS
+        if wait <= timeout and not is_old:
+            return None
+        async with acknowledged(call):
+            known = await self._known(reading)
+        # What was accepted stays so: its retry is answered, however far behind the stages are.
+        if known is None and wait > timeout:
+            raise PipelineOverloaded(wait, timeout)
+        return known
 
     async def _known(self, reading: Reading) -> Query | None:
-        if self._clock() - reading.time_ms / 1000 < OLD_SECONDS:
-            return None
         try:
             return await self._delivery.query(reading)
         except QueryNotFound:

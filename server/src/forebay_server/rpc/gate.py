@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias, TypeVar
 
+import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
 from forebay_server.failures import failure_of
 from forebay_server.governance.caller import Call
 from forebay_server.governance.chain import Chain
+from forebay_server.metrics.calls import UNKNOWN, CallMeter, Outcome
 from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.status import grpc_code, trailers
 
@@ -26,23 +28,26 @@ TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCI
 class Gate:
     """Lets calls through the chain and maps what they raise; nobody else touches gRPC statuses."""
 
-    def __init__(self, chain: Chain, drain: Drain) -> None:
+    def __init__(self, chain: Chain, drain: Drain, meter: CallMeter) -> None:
         self._chain = chain
         self._drain = drain
+        self._meter = meter
 
     @asynccontextmanager
     async def admitted(self, path: str, context: Context) -> AsyncIterator[Call]:
         """Admit the caller of `/package.Service/Method`; errors of the body end the call."""
         trace_parent = _trace_parent(context)
-        try:
-            async with self._drain.running():
-                caller = await self._chain.admit(path, _headers(context, "authorization"))
-                yield Call(caller, _deadline(context), trace_parent)
-        # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
-        except Exception as error:
-            if context.cancelled():
-                raise
-            await self.refuse(error, context)
+        with self._meter.running(path) as outcome:
+            try:
+                async with self._drain.running():
+                    caller = await self._chain.admit(path, _headers(context, "authorization"))
+                    yield Call(caller, _deadline(context), trace_parent)
+            # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
+            except Exception as error:
+                if context.cancelled():
+                    outcome.code = grpc.StatusCode.CANCELLED.name
+                    raise
+                await self._end(error, context, outcome)
 
     def checked(self, message: MessageT) -> MessageT:
         """The message itself when it keeps the contract's rules; FieldInvalid otherwise."""
@@ -50,9 +55,14 @@ class Gate:
         return message
 
     async def refuse(self, error: Exception, context: Context) -> None:
-        """End the call with the status of an error."""
+        """End a call to a method that nobody has with the status of an error."""
+        with self._meter.running(UNKNOWN) as outcome:
+            await self._end(error, context, outcome)
+
+    async def _end(self, error: Exception, context: Context, outcome: Outcome) -> None:
         trace = TRACE_PARENT.fullmatch((_trace_parent(context) or b"").decode())
         status = failure_of(error, trace.group(1) if trace else "")
+        outcome.code = grpc_code(status).name
         await context.abort(grpc_code(status), status.message, trailers(status))
 
 

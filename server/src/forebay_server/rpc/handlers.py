@@ -7,6 +7,7 @@ to an asynchronous generator for bidirectional ones, whose requests come as `Jud
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -17,10 +18,15 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from forebay_server.answers.errors import ReaderTooSlow
 from forebay_server.errors import EdgeError, FieldInvalid, MethodUnknown, Violation
 from forebay_server.governance.authorisation import method_path
 from forebay_server.governance.judged import Judged
 from forebay_server.rpc.gate import Context, Gate
+
+# How long a reader may take nothing of what is sent to it. Its buffers hold megabytes by then; a
+# phone that changes networks is back in less, or resumes at its cursor.
+SEND_SECONDS = 30.0
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 Parse: TypeAlias = Callable[[bytes], Message]
@@ -38,7 +44,7 @@ def service_handlers(
 ) -> grpc.GenericRpcHandler:
     """The handlers of all methods of a service; MethodWithoutImplementation for a missing one."""
     handlers = {
-        served.name: _handler(served, _implementation(service, served), gate)
+        served.name: _handler(served, implementation(service, served), gate)
         for served in contract.methods
     }
     return grpc.method_handlers_generic_handler(contract.full_name, handlers)
@@ -60,12 +66,13 @@ class UnknownMethods(grpc.GenericRpcHandler):
         await self._gate.refuse(MethodUnknown(), context)
 
 
-def _implementation(service: object, served: MethodDescriptor) -> Callable[..., Any]:
+def implementation(service: object, served: MethodDescriptor) -> Callable[..., Any]:
+    """The service's method for a method of the contract, or MethodWithoutImplementation."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", served.name).lower()
-    implementation = getattr(service, name, None)
-    if not callable(implementation):
+    found = getattr(service, name, None)
+    if not callable(found):
         raise MethodWithoutImplementation(service, name)
-    return implementation  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]
 
 
 def _handler(served: MethodDescriptor, run: Callable[..., Any], gate: Gate) -> Handler:
@@ -136,4 +143,16 @@ async def _write_all(responses: AsyncGenerator[Message], context: Context) -> No
     async with aclosing(responses):
         async for response in responses:
             # Awaited one by one: a reader that does not read stops the service, not the memory.
-            await context.write(response.SerializeToString())
+            await _write(response.SerializeToString(), context)
+
+
+async def _write(data: bytes, context: Context) -> None:
+    # A cancellation from outside passes through: only this timeout becomes a refusal.
+    limit = asyncio.timeout(SEND_SECONDS)
+    try:
+        async with limit:
+            await context.write(data)
+    except TimeoutError as error:
+        if limit.expired():
+            raise ReaderTooSlow from error
+        raise

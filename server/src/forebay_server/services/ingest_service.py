@@ -16,6 +16,7 @@ from forebay.ingest.v1 import (
     ListDocumentsResponse,
     StreamDocumentsRequest,
     StreamDocumentsResponse,
+    UpdateDocumentRequest,
 )
 from forebay_server.clock import Clock, system_clock
 from forebay_server.governance.caller import Call
@@ -62,6 +63,13 @@ class IngestService:
     ) -> ListDocumentsResponse:
         """Return a page of a collection."""
         return await self._catalogue.page(call.caller, request)
+
+    async def update_document(self, call: Call, request: UpdateDocumentRequest) -> Document:
+        """Put a change of access into the log, if the document still has the etag it names."""
+        document = request.document
+        if document.etag:
+            await self._catalogue.require_etag(call.caller, document.name, document.etag)
+        return await self._intake.update(call, request)
 
     async def delete_document(self, call: Call, request: DeleteDocumentRequest) -> Empty:
         """Put the end of a document into the log."""

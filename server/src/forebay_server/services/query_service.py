@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from forebay.query.v1 import (
@@ -16,10 +16,14 @@ from forebay.query.v1 import (
     StreamAnswerRequest,
     SubmitQueryRequest,
 )
+from forebay_kafka.answer_fold import TERMINAL
 from forebay_server.answers.delivery import AnswerDelivery, Reading
 from forebay_server.answers.errors import QueryNotFound
 from forebay_server.governance.caller import Call
 from forebay_server.governance.caller_proto import caller_message
+from forebay_server.limits.answer_lease import AnswerLease
+from forebay_server.limits.limiter import Limiter
+from forebay_server.limits.remaining import show_remaining
 from forebay_server.queries.intake import QueryIntake
 from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.query_names import Asker, QueryNames
@@ -36,21 +40,24 @@ class QueryService:
         delivery: AnswerDelivery,
         names: QueryNames,
         cursors: Cursors,
+        limiter: Limiter,
     ) -> None:
         self._intake = intake
         self._delivery = delivery
         self._names = names
         self._cursors = cursors
+        self._limiter = limiter
 
     async def submit_query(self, call: Call, request: SubmitQueryRequest) -> Query:
         """Put a question into the log."""
-        return (await self._intake.submit(call, request)).query
+        return (await self._intake.submit(call, request, followed=False)).query
 
     async def ask(self, call: Call, request: AskRequest) -> AsyncIterator[AnswerEvent]:
         """Put a question into the log and follow its answer."""
-        submitted = await self._intake.submit(call, request.query)
+        submitted = await self._intake.submit(call, request.query, followed=True)
         reading = Reading(call.caller, submitted.query.name, submitted.time_ms)
-        async with aclosing(self._delivery.events(reading, accepted=True)) as events:
+        following = self._delivery.events(reading, accepted=True)
+        async with aclosing(_leased(following, submitted.lease)) as events:
             async for event in events:
                 yield event
 
@@ -59,27 +66,35 @@ class QueryService:
     ) -> AsyncIterator[AnswerEvent]:
         """Follow an answer, or go on behind a cursor."""
         reading = self._reading(call, request.name)
-        after = self._after(request)
-        async with aclosing(self._delivery.events(reading, after)) as events:
+        lease = self._limiter.lease_of(call.caller, request.name)
+        following = self._delivery.events(reading, self._after(request))
+        async with aclosing(_leased(following, lease)) as events:
             async for event in events:
                 yield event
 
     async def get_query(self, call: Call, request: GetQueryRequest) -> Query:
         """Return a query as the log has it now."""
-        return await self._delivery.query(self._reading(call, request.name))
+        return await self._seen(call, await self._delivery.query(self._reading(call, request.name)))
 
     async def cancel_query(self, call: Call, request: CancelQueryRequest) -> Query:
         """End a query that has not ended."""
         reading = self._reading(call, request.name)
         query = await self._delivery.query(reading)
-        if query.state in ENDED:
-            return query
-        position = await self._intake.cancel(call, request.name)
-        return await self._delivery.query(reading, up_to=position.offset + 1)
+        if query.state not in ENDED:
+            position = await self._intake.cancel(call, request.name)
+            query = await self._delivery.query(reading, up_to=position.offset + 1)
+        return await self._seen(call, query)
 
     async def get_caller(self, call: Call, _request: GetCallerRequest) -> Caller:
         """Return who the server takes the caller for."""
-        return caller_message(call.caller)
+        message = caller_message(call.caller)
+        show_remaining(await self._limiter.remaining(call.caller), message.limits)
+        return message
+
+    async def _seen(self, call: Call, query: Query) -> Query:
+        if query.state in ENDED:
+            await self._limiter.lease_of(call.caller, query.name).end()
+        return query
 
     def _reading(self, call: Call, name: str) -> Reading:
         caller = call.caller
@@ -93,3 +108,14 @@ class QueryService:
         return (
             self._cursors.offset(request.name, request.after_cursor) if request.after_cursor else -1
         )
+
+
+async def _leased(
+    events: AsyncGenerator[AnswerEvent], lease: AnswerLease
+) -> AsyncGenerator[AnswerEvent]:
+    """The same events; the lease is renewed meanwhile, and ends with the answer."""
+    async with lease.following(), aclosing(events):
+        async for event in events:
+            if event.WhichOneof("event") in TERMINAL:
+                await lease.end()
+            yield event

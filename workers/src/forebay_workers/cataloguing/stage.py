@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from forebay.records.v1 import DocumentRecord, DocumentUpdate, Stage
 from forebay_kafka.envelope import Envelope
+from forebay_kafka.errors import RecordInvalid
 from forebay_kafka.partitioning import document_key as record_key
 from forebay_kafka.partitioning import document_partition_key
 from forebay_kafka.publisher import Publisher
@@ -16,7 +17,12 @@ from forebay_kafka.records import Verified
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
 from forebay_postgres.errors import DatabaseUnavailable
-from forebay_workers.document_version import document_key, document_version, failure_of
+from forebay_workers.document_version import (
+    access_update,
+    document_key,
+    document_version,
+    failure_of,
+)
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_failure import Rules, judged
 
@@ -64,13 +70,22 @@ class Cataloguing:
         if isinstance(message, DocumentRecord):
             return await self._catalogue.accept(_version(work, message))
         if isinstance(message, DocumentUpdate):
-            return await self._catalogue.delete(
-                document_key(work.envelope),
-                UUID(message.version),
-                writer_clearance=work.envelope.identity.clearance,
-                accept_time=message.accept_time.ToDatetime(tzinfo=UTC),
-            )
+            return await self._update(work.envelope, message)
         raise TypeError(f"cataloguing does not read {type(message).__name__}")
+
+    async def _update(self, envelope: Envelope, record: DocumentUpdate) -> Verdict:
+        match record.WhichOneof("change"):
+            case "deletion":
+                return await self._catalogue.delete(
+                    document_key(envelope),
+                    UUID(record.version),
+                    writer_clearance=envelope.identity.clearance,
+                    accept_time=record.accept_time.ToDatetime(tzinfo=UTC),
+                )
+            case "access":
+                return await self._catalogue.update(access_update(envelope, record))
+            case _:
+                raise RecordInvalid("the update says nothing that this worker knows")
 
     async def _end(self, envelope: Envelope, version: UUID) -> None:
         tenant = envelope.identity.tenant

@@ -34,7 +34,7 @@ RULES: Rules = {
     DatabaseUnavailable: Retry.UNTIL_BACK,  # nothing can be indexed without it
     IndexWithdrawn: Retry.UNTIL_BACK,
     ServingIndexMismatch: Retry.UNTIL_BACK,  # for an operator; not one version is at fault
-    ModelThrottled: Retry.BRIEFLY,
+    ModelThrottled: Retry.THROTTLED,
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
     ModelReplyInvalid: Retry.NEVER,

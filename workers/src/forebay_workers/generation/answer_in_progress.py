@@ -1,11 +1,17 @@
-"""One attempt at an answer while the model writes it."""
+"""One answer while the model writes it, in one attempt or, where that is overtaken, in more."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from forebay.query.v1 import AnswerEvent, Citation, Span, Usage
 from forebay.records.v1 import ContextRecord
-from forebay_workers.answer_writer import AnswerWriter
+from forebay_kafka.publisher import Position, Publisher
+from forebay_workers.answer_writer import YIELD_SECONDS, AnswerWriter, EndNotShown
+from forebay_workers.generation.charge import charge
 from forebay_workers.generation.delta_joiner import DeltaJoiner
+from forebay_workers.ledger.answers import AnswerLedger
 from forebay_workers.models.generation_model import (
     AnswerPart,
     CitationMark,
@@ -13,31 +19,60 @@ from forebay_workers.models.generation_model import (
     TextDelta,
     TokenUsage,
 )
+from forebay_workers.record_loop.stage import Work
 
 
 class AnswerInProgress:
-    """Turns the parts of one attempt into events."""
+    """Turns the parts of one model call into events that count.
 
-    def __init__(self, writer: AnswerWriter) -> None:
-        self._writer = writer
+    Where somebody else opens an attempt meanwhile, it goes on in memory, and after a while opens
+    another attempt with everything so far: no model is paid twice for that.
+    """
+
+    def __init__(
+        self, publisher: Publisher, answers: AnswerLedger, work: Work[ContextRecord]
+    ) -> None:
+        self._publisher = publisher
+        self._answers = answers
+        self._work = work
+        self._progress = answers.progress(work.message.name)
+        self._known = len(self._progress.fold.opened)
+        self._events: list[dict[str, Any]] = []
         self._text: list[str] = []
         self.has_parts = False
         """Whether the model has said anything that a further attempt would take back."""
         self._joiner = DeltaJoiner(self._write_delta)
         self._finish = AnswerEvent.Completed.FINISH_REASON_STOP
+        self._overtaken: float | None = None
+        self._charging: asyncio.Future[Position] | None = None
+        self._open()
+        self._write(retrieved=AnswerEvent.Retrieved(passages=work.message.passages))
 
-    def begin(self, context: ContextRecord) -> None:
-        """Open the attempt and show what was found."""
-        self._writer.open("the answer is written again")
-        self._writer.write(retrieved=AnswerEvent.Retrieved(passages=context.passages))
+    @property
+    def writer(self) -> AnswerWriter:
+        """The attempt that this process opened last."""
+        return self._writer
 
-    async def acknowledged(self) -> None:
-        """Wait until the log has all events so far. Raises LogUnavailable."""
-        await self._writer.acknowledged()
+    @property
+    def resumable(self) -> bool:
+        """Whether another call of the model may go on in this attempt."""
+        return self._writer.whole and not self.has_parts
+
+    async def begun(self) -> None:
+        """Wait until the log shows the attempt, and with it all that was written before.
+
+        Whoever was asleep has caught up then, before any model is paid. Raises LogUnavailable.
+        """
+        await self._answers.seen(await self._writer.acknowledged())
+        if len(self._progress.fold.opened) > self._known or self._is_overtaken():
+            await asyncio.sleep(YIELD_SECONDS)
+            self._known = len(self._progress.fold.opened)
+            self._take_back()
 
     def add(self, part: AnswerPart) -> None:
         """Take the model's next part. Raises LogUnavailable where the log has lost a former one."""
         self._writer.require_whole()
+        self._take_back()
         self.has_parts = True
         match part:
             case TextDelta(text):
@@ -46,24 +81,60 @@ class AnswerInProgress:
             case CitationMark(passage, start, end):
                 self._joiner.flush()
                 span = Span(start=start, end=end)
-                self._writer.write(citation=Citation(passage=passage, span=span))
+                self._write(citation=Citation(passage=passage, span=span))
             case TokenUsage(model, read, written):
                 self._joiner.flush()
                 usage = Usage(model=model, input_tokens=read, output_tokens=written)
-                self._writer.write(usage=usage)
+                self._write(usage=usage)
+                self._charging = charge(self._publisher, self._work, self._writer.attempt, usage)
             case Finished(reason):
                 self._finish = AnswerEvent.Completed.FinishReason.Value(
                     f"FINISH_REASON_{reason.name}"
                 )
 
     async def complete(self) -> None:
-        """End the answer once all of it is in the log."""
+        """Return once the log says that the answer has ended. Raises LogUnavailable."""
         self._joiner.flush()
-        await self._writer.complete("".join(self._text), self._finish)
+        if self._charging is not None:
+            await self._charging
+        completed = AnswerEvent.Completed(answer="".join(self._text), finish_reason=self._finish)
+        while not self._progress.ended.is_set():
+            if self._is_overtaken():
+                await self._progress.ends_within(YIELD_SECONDS)
+                self._take_back()
+                continue
+            await self._answers.seen(await self._writer.end(completed=completed))
+            if not self._progress.ended.is_set() and not self._is_overtaken():
+                raise EndNotShown
 
     def leave(self) -> None:
         """Let nothing be written later."""
         self._joiner.drop_timer()
 
     def _write_delta(self, text: str) -> None:
-        self._writer.write(delta=AnswerEvent.Delta(text=text))
+        self._write(delta=AnswerEvent.Delta(text=text))
+
+    def _write(self, **event: Any) -> None:  # noqa: ANN401 one field of AnswerEvent's oneof
+        self._events.append(event)
+        if not self._is_overtaken():
+            self._writer.write(**event)
+
+    def _open(self) -> None:
+        self._writer = AnswerWriter(self._publisher, self._work, self._work.message.name)
+        self._writer.open("the answer is written again")
+        self._known += 1
+
+    def _is_overtaken(self) -> bool:
+        if self._overtaken is None and self._progress.superseded(self._writer.attempt):
+            self._overtaken = asyncio.get_running_loop().time()
+        return self._overtaken is not None
+
+    def _take_back(self) -> None:
+        """Write everything again, once whoever overtook this process had time to end."""
+        now = asyncio.get_running_loop().time()
+        if not self._is_overtaken() or now < (self._overtaken or now) + YIELD_SECONDS:
+            return
+        self._overtaken = None
+        self._open()
+        for event in self._events:
+            self._writer.write(**event)

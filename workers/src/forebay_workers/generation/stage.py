@@ -12,7 +12,7 @@ from forebay.records.v1 import ContextRecord, Stage
 from forebay_kafka.failure import status_of
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import Verified
-from forebay_workers.answer_writer import AnswerWriter, fail
+from forebay_workers.answer_writer import AnswerFailure
 from forebay_workers.generation.answer_in_progress import AnswerInProgress
 from forebay_workers.generation.errors import AttemptsExhausted
 from forebay_workers.ledger.answers import AnswerLedger, Progress
@@ -29,10 +29,10 @@ from forebay_workers.models.generation_model import (
     PromptPassage,
 )
 from forebay_workers.record_loop.stage import Retry, Work
-from forebay_workers.stage_failure import Rules, StageFailure, judged
+from forebay_workers.stage_failure import Rules, judged
 
 RULES: Rules = {
-    ModelThrottled: Retry.BRIEFLY,
+    ModelThrottled: Retry.THROTTLED,
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
     ModelReplyInvalid: Retry.NEVER,
@@ -41,7 +41,12 @@ MAX_ATTEMPTS = 3  # each is paid for, and its text is taken back from those who 
 
 
 class Generation:
-    """Writes the answer of a query, once, and stops paying when nobody wants it."""
+    """Writes the answer of a query, once, and stops paying when nobody wants it.
+
+    A context that does not verify becomes a dead letter, and nothing is written for its asker,
+    whose reading ends at the query's deadline: an end needs an envelope to be believed, and such
+    a record has none. A key alone proves nothing, or anybody could end anybody's answer.
+    """
 
     stage = Stage.STAGE_GENERATION
     reads: tuple[type[Message], ...] = (ContextRecord,)
@@ -57,7 +62,8 @@ class Generation:
         self._publisher = publisher
         self._answers = answers
         self._output = output
-        self._opened: dict[tuple[int, str], AnswerInProgress] = {}
+        self._failure = AnswerFailure(publisher, answers)
+        self._begun: dict[tuple[int, str], AnswerInProgress] = {}
 
     def lane(self, record: Verified[ContextRecord]) -> str:
         """Deliveries of one query follow one another."""
@@ -66,18 +72,15 @@ class Generation:
     async def process(self, work: Work[ContextRecord]) -> None:
         """Answer a query, unless the log says that it has ended."""
         progress = self._answers.progress(work.message.name)
-        if progress.ended.is_set():
-            return
-        await self._until_ended(work, progress)
+        if not progress.ended.is_set():
+            await self._until_ended(work, progress)
+        self._begun.pop(_key(work), None)
 
     async def give_up(self, work: Work[ContextRecord], error: Exception) -> None:
         """Tell the asker that there will be no answer, unless it has ended otherwise."""
-        self._opened.pop(_key(work), None)
-        progress = self._answers.progress(work.message.name)
-        if progress.ended.is_set():
-            return
-        await fail(self._publisher, work, work.message.name, status_of(error))
-        progress.ended.set()
+        answer = self._begun.pop(_key(work), None)
+        own = answer.writer if answer is not None else None
+        await self._failure.write(work, work.message.name, status_of(error), own)
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Read which queries of these partitions have ended, and go on reading."""
@@ -86,11 +89,11 @@ class Generation:
     async def release(self, partitions: frozenset[int]) -> None:
         """Stop reading what others own now."""
         await self._output.release(partitions)
-        for key in [key for key in self._opened if key[0] in partitions]:
-            del self._opened[key]
+        for key in [key for key in self._begun if key[0] in partitions]:
+            del self._begun[key]
 
     async def _until_ended(self, work: Work[ContextRecord], progress: Progress) -> None:
-        writing = asyncio.ensure_future(self._write(work))
+        writing = asyncio.ensure_future(self._write(work, progress))
         ending = asyncio.ensure_future(progress.ended.wait())
         try:
             await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,32 +104,30 @@ class Generation:
                 await asyncio.wait({writing})
         if not writing.cancelled():
             writing.result()
-            progress.ended.set()
 
-    async def _write(self, work: Work[ContextRecord]) -> None:
-        answer = self._opened.pop(_key(work), None) or self._begin(work)
+    async def _write(self, work: Work[ContextRecord], progress: Progress) -> None:
+        answer = self._answer(work, progress)
         try:
-            if work.attempt > 1:
-                # The log may be why: no model is paid before it takes records again.
-                await answer.acknowledged()
+            await answer.begun()
+            if progress.ended.is_set():
+                return
             with judged(RULES):
                 async with aclosing(self._model.generate(_request(work))) as parts:
                     async for part in parts:
                         answer.add(part)
             await answer.complete()
-        except StageFailure:
-            # The model said nothing yet: a further try belongs to the attempt that is open.
-            if not answer.has_parts:
-                self._opened[_key(work)] = answer
-            raise
         finally:
             answer.leave()
 
-    def _begin(self, work: Work[ContextRecord]) -> AnswerInProgress:
-        if len(self._answers.progress(work.message.name).fold.opened) >= MAX_ATTEMPTS:
+    def _answer(self, work: Work[ContextRecord], progress: Progress) -> AnswerInProgress:
+        """The attempt of a former try, where the model said nothing in it, or another one."""
+        former = self._begun.get(_key(work))
+        if former is not None and former.resumable:
+            return former
+        if len(progress.fold.opened) >= MAX_ATTEMPTS:
             raise AttemptsExhausted
-        answer = AnswerInProgress(AnswerWriter(self._publisher, work, work.message.name))
-        answer.begin(work.message)
+        answer = AnswerInProgress(self._publisher, self._answers, work)
+        self._begun[_key(work)] = answer
         return answer
 
 

@@ -3,68 +3,148 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from forebay.records.v1 import AnswerRecord
 from forebay_kafka.answer_fold import AnswerFold
 from forebay_kafka.errors import KafkaError
+from forebay_kafka.publisher import Position
 from forebay_kafka.records import Received, RecordReader
+from forebay_kafka.topics import topic_of
 from forebay_workers.ledger.output_tail import LOOK_BACK_SECONDS
+
+TOPIC = topic_of(AnswerRecord).name
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """One query's answer so far.
+    """One query's answer so far; `ended` is set once its terminal event is in the log."""
 
-    `ended` is set once its terminal event is in the log. Whoever wrote it sets it too: the log
-    tells so only a moment later, and until then nothing may begin the answer again.
-    """
-
-    touched: float
     fold: AnswerFold = field(default_factory=AnswerFold)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def superseded(self, attempt: str) -> bool:
+        """Whether another attempt was opened after this one, which counts no more."""
+        return attempt in self.fold.opened and attempt != self.fold.attempt
+
+    async def ends_within(self, seconds: float) -> None:
+        """Return once the answer has ended, or after that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a query: its records as they came, until somebody asks for more.
+
+    They are kept as plain tuples, which the garbage collector need not look at again and again.
+    """
+
+    touched: float
+    headers: Headers = ()
+    records: list[tuple[int, int, int, bytes | None, Headers]] = field(default_factory=list)
+    progress: Progress | None = None
+
+    def keep(self, received: Received) -> None:
+        if self.records and received.offset <= self.records[-1][1]:
+            return  # the partition left and came back, and its past is read again
+        # The records of an answer carry the same envelope, which is most of what they hold.
+        if received.headers != self.headers:
+            self.headers = received.headers
+        place = (received.partition, received.offset, received.timestamp_ms)
+        self.records.append((*place, received.value, self.headers))
+
 
 class AnswerLedger:
-    """Folds the answers of the partitions that it is shown, as every reader of them does."""
+    """Folds the answers of the partitions that it is shown, as every reader of them does.
+
+    Nothing is parsed or verified of an answer that nobody asks for: most of what a stage reads
+    when it takes partitions over has ended long ago.
+    """
 
     def __init__(self, records: RecordReader) -> None:
         self._records = records
-        self._answers: OrderedDict[str, Progress] = OrderedDict()
+        self._answers: OrderedDict[bytes, _Known] = OrderedDict()
+        self._positions: dict[int, int] = {}
+        self._waiting: dict[int, list[tuple[int, int, asyncio.Future[None]]]] = {}
+        self._turns = count()
 
     def take(self, received: Received) -> None:
         """Take a record of the answers topic in; what does not verify counts for nobody."""
+        if received.key is not None:
+            known = self._known(received.key)
+            if known.progress is None:
+                known.keep(received)
+            else:
+                self._fold(known.progress, received)
+        self._move(received.partition, received.offset + 1)
+
+    def progress(self, name: str) -> Progress:
+        """What is known of a query's answer; it goes on changing with the log."""
+        known = self._known(name.encode())
+        if known.progress is None:
+            known.progress = Progress()
+            for partition, offset, timestamp_ms, value, headers in known.records:
+                place = (TOPIC, partition, offset, timestamp_ms)
+                self._fold(known.progress, Received(*place, name.encode(), value, headers))
+            known.records.clear()
+        return known.progress
+
+    async def seen(self, position: Position) -> None:
+        """Wait until everything up to a written record has come back out of the log.
+
+        Its writer knows then whether it counts, and what others wrote in front of it.
+        """
+        if self._positions.get(position.partition, 0) > position.offset:
+            return
+        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(position.partition, [])
+        heapq.heappush(waiting, (position.offset, next(self._turns), arrived))
+        await arrived
+
+    def _fold(self, progress: Progress, received: Received) -> None:
+        if progress.fold.closed:
+            return
         try:
             verified = self._records.read(received)
         except KafkaError as error:
             log.warning("answer at %d/%d: %s", received.partition, received.offset, error)
             return
         if isinstance(verified.message, AnswerRecord):
-            event = verified.message.event
-            progress = self.progress(event.query)
-            progress.fold.counts(event)
+            progress.fold.counts(verified.message.event)
             if progress.fold.closed:
                 progress.ended.set()
 
-    def progress(self, name: str) -> Progress:
-        """What is known of a query's answer."""
-        progress = self._answers.get(name)
-        if progress is None:
-            progress = self._answers[name] = Progress(time.monotonic())
-        progress.touched = time.monotonic()
-        self._answers.move_to_end(name)
-        self._forget_old()
-        return progress
+    def _move(self, partition: int, position: int) -> None:
+        self._positions[partition] = position
+        waiting = self._waiting.get(partition)
+        while waiting and waiting[0][0] < position:
+            _, _, arrived = heapq.heappop(waiting)
+            if not arrived.done():
+                arrived.set_result(None)
 
-    def _forget_old(self) -> None:
-        horizon = time.monotonic() - LOOK_BACK_SECONDS
-        while self._answers:
-            name, oldest = next(iter(self._answers.items()))
-            if oldest.touched > horizon:
-                return
-            del self._answers[name]
+    def _known(self, key: bytes) -> _Known:
+        now = time.monotonic()
+        known = self._answers.get(key)
+        if known is None:
+            known = self._answers[key] = _Known(now)
+        known.touched = now
+        self._answers.move_to_end(key)
+        self._forget_old(now - LOOK_BACK_SECONDS)
+        return known
+
+    def _forget_old(self, horizon: float) -> None:
+        while next(iter(self._answers.values())).touched < horizon:
+            self._answers.popitem(last=False)

@@ -16,8 +16,8 @@ from forebay_kafka.topics import topic_of
 
 # Past the longest timeout of a query, and some for clocks that differ: what is older is expired.
 LOOK_BACK_SECONDS = 12 * 60
-# Partitions are new here only after a rebalance; a broker that waits longer idles more.
-FETCH_WAIT_MS = 500
+# A partition that is new here waits for the fetch under way, and all its work with it.
+FETCH_WAIT_MS = 100
 CATCH_UP_SECONDS = 60.0  # then taking over is tried again from the start, and says so
 
 

@@ -1,6 +1,8 @@
 """The loop around every stage: from a partitioned log to hundreds of slow calls and back.
 
-`stage` is what a stage implements, `loop` ties the rest together: `partition` keeps offsets,
-`lanes` the order and the fair shares, `flow` the backpressure, `ownership` the take-over of
-partitions, `runner` the attempts at one record, `dead_letters` what was given up.
+`stage` is what a stage implements, `loop` ties the rest together. A record is taken in by
+`admission`, waits in `lanes` until `schedule` starts it, and `runner` brings it to an end, through
+`retry_topic` or `dead_letters` where it fails. `throttle` and `breaker` slow or halt the stage,
+`flow` the fetching; `partition` keeps offsets, `ownership` the take-over of partitions, `stuck`
+looks for calls that do not end.
 """

@@ -7,9 +7,10 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from forebay.records.v1 import DeadLetter, Stage
+from forebay_kafka.envelope import Envelope
 from forebay_kafka.errors import RecordTooLarge
 from forebay_kafka.failure import status_of
-from forebay_kafka.partitioning import dead_letter_key
+from forebay_kafka.partitioning import source_key
 from forebay_kafka.records import Received
 from forebay_kafka.topics import IDENTITY_HEADER, TRACE_PARENT_HEADER
 
@@ -44,15 +45,21 @@ class DeadLetters:
         self._stage = Stage.ValueType(stage)
         self._wall_time = wall_time
 
-    async def write(self, source: Received, error: Exception, *, attempts: int) -> None:
+    async def write(
+        self, source: Received, error: Exception, *, attempts: int, envelope: Envelope | None
+    ) -> None:
         """Write a record with the reason it was given up; returns once that is acknowledged.
+
+        `envelope` is the record's, where one was verified.
 
         A record that does not fit together with its reason leaves without content: its position
         still tells where it stands.
         """
         letter = self._letter(source, error, attempts)
+        if envelope is not None:
+            letter.tenant, letter.resource = envelope.identity.tenant, envelope.name
         try:
-            await self._publish(letter, source, _header(source, IDENTITY_HEADER) or b"")
+            await self._publish(letter, source, header_of(source, IDENTITY_HEADER) or b"")
         except RecordTooLarge:
             letter.ClearField("value")
             letter.ClearField("headers")
@@ -61,9 +68,9 @@ class DeadLetters:
     async def _publish(self, letter: DeadLetter, source: Received, token: bytes) -> None:
         await self._publisher.publish(
             letter,
-            key=dead_letter_key(self.group, source.topic, source.partition, source.offset),
+            key=source_key(self.group, source.topic, source.partition, source.offset),
             identity_token=token,
-            trace_parent=_header(source, TRACE_PARENT_HEADER),
+            trace_parent=header_of(source, TRACE_PARENT_HEADER),
         )
 
     def _letter(self, source: Received, error: Exception, attempts: int) -> DeadLetter:
@@ -83,8 +90,10 @@ class DeadLetters:
             error=status_of(error),
             attempts=attempts,
             give_up_time=time,
+            timestamp_ms=source.timestamp_ms,
         )
 
 
-def _header(source: Received, name: str) -> bytes | None:
+def header_of(source: Received, name: str) -> bytes | None:
+    """The value of a header, as far as it is there."""
     return next((value for header, value in source.headers if header == name), None)

@@ -1,6 +1,8 @@
 """What the record loop itself finds wrong with a piece of work.
 
 DeadlinePassed    nobody waits for the work any more
+CallTimedOut      a call took longer than a stage gives it
+CallStuck         a call goes on long after it was cancelled; only a new process helps
 """
 
 from pathlib import Path
@@ -22,6 +24,25 @@ class DeadlinePassed(Exception):
     def __init__(self) -> None:
         super().__init__("the deadline passed before the work was done")
         self.metadata: dict[str, str] = {}
+
+
+class CallTimedOut(Exception):
+    """An attempt was ended at the stage's timeout; `seconds` is that timeout."""
+
+    code: ClassVar[int] = code_pb2.UNAVAILABLE
+    reason: ClassVar[ErrorReason.ValueType] = ErrorReason.ERROR_REASON_STAGE_CALL_TIMEOUT
+    retry: ClassVar[Retry] = Retry.BRIEFLY
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the work was not done within {seconds:g} seconds")
+        self.metadata = {"timeout_seconds": f"{seconds:g}"}
+
+
+class CallStuck(Exception):
+    """A call ignores that it was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__("a call goes on long after it was cancelled")
 
 
 def facts_of(error: Exception) -> dict[str, object]:

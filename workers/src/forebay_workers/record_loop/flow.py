@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from forebay_kafka.group_membership import TopicPartition
 from forebay_workers.record_loop.partition import HeldPartition
+from forebay_workers.record_loop.retry_topic import RETRIES
 from forebay_workers.record_loop.settings import LoopSettings
 from forebay_workers.record_loop.source import RecordSource
 
@@ -14,7 +15,7 @@ class Flow:
 
     The distance between the two matters: pausing throws away what was fetched ahead. All
     partitions pause while too many bytes are held, while the stage halts, and for good once it
-    stops.
+    stops. Retries wait for minutes: their bytes stop retries alone.
     """
 
     def __init__(self, source: RecordSource, settings: LoopSettings) -> None:
@@ -23,7 +24,7 @@ class Flow:
         self._partitions: dict[TopicPartition, HeldPartition] = {}
         self._wide: set[TopicPartition] = set()  # over the bound of uncommitted records
         self._paused: set[TopicPartition] = set()
-        self._full = False
+        self._full: set[bool] = set()  # True for the retry topic, False for the inputs
         self._halts = 0
         self._stopped = False
 
@@ -72,21 +73,25 @@ class Flow:
         self._apply(self._partitions)
 
     def _review_bytes(self) -> None:
-        held = sum(partition.held_bytes for partition in self._partitions.values())
-        full = _over(held, self._settings.max_held_bytes, was_over=self._full)
-        if full != self._full:
-            self._full = full
+        held = {True: 0, False: 0}
+        for name, partition in self._partitions.items():
+            held[name.topic == RETRIES] += partition.held_bytes
+        limit, before = self._settings.max_held_bytes, self._full
+        self._full = {k for k, v in held.items() if _over(v, limit, was_over=k in before)}
+        if self._full != before:
             self._apply(self._partitions)
 
     def _apply(self, names: Iterable[TopicPartition]) -> None:
-        everything = self.halted or self._full
-        wanted = {name for name in names if everything or name in self._wide}
+        wanted = {name for name in names if self._pauses(name)}
         if new := wanted - self._paused:
             self._paused |= new
             self._source.pause(new)
         if over := (set(names) - wanted) & self._paused:
             self._paused -= over
             self._source.resume(over)
+
+    def _pauses(self, name: TopicPartition) -> bool:
+        return self.halted or name in self._wide or (name.topic == RETRIES) in self._full
 
 
 def _over(value: int, limit: int, *, was_over: bool) -> bool:

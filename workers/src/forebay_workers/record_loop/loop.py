@@ -1,37 +1,43 @@
-"""The loop around a stage: membership, admission, starting, finishing, committing, leaving."""
+"""The loop around a stage: membership, taking records in, committing, leaving."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from forebay_kafka.group_membership import TopicPartition
 from forebay_kafka.records import Received, RecordReader
-from forebay_kafka.topics import topic_named
+from forebay_workers.record_loop.admission import Admission
 from forebay_workers.record_loop.clock import Clock
-from forebay_workers.record_loop.counters import LoopSnapshot
+from forebay_workers.record_loop.counters import (
+    Counts,
+    LoopSnapshot,
+    LoopState,
+    PartitionSnapshot,
+)
 from forebay_workers.record_loop.dead_letters import DeadLetters
 from forebay_workers.record_loop.flow import Flow
-from forebay_workers.record_loop.lanes import FairLanes, Place
 from forebay_workers.record_loop.ownership import Ownership
 from forebay_workers.record_loop.partition import HeldPartition
-from forebay_workers.record_loop.retry import Backoff
-from forebay_workers.record_loop.runner import Leaving, RecordRunner, Run
+from forebay_workers.record_loop.retry_topic import RETRIES, RetryTopic
+from forebay_workers.record_loop.runner import RecordRunner
+from forebay_workers.record_loop.schedule import Schedule
 from forebay_workers.record_loop.settings import LoopSettings
 from forebay_workers.record_loop.source import RecordSource
-from forebay_workers.record_loop.stage import EndsKeys, Stage
+from forebay_workers.record_loop.stage import Stage
+from forebay_workers.record_loop.stuck import StuckCalls
 
-ADMITTED_AT_ONCE = 16  # verifying one takes up to 0.2 ms; more in a row delays running calls
-CANCEL_TIMEOUT = 1.0  # seconds for a cancelled call to end; it is fenced even if it does not
+ADMISSION_SECONDS = 0.003  # in a row; running calls wait meanwhile
+REVIEW_SECONDS = 0.25  # how late a passed deadline or a stuck call is noticed
 
 
 class RecordLoop:
     """Runs one stage as one member of its consumer group.
 
     It is the listener of its source: what it holds changes only through `assigned`, `revoked` and
-    `lost`. Everything runs in one event loop.
+    `lost`. Everything runs in one event loop. The source reads the retry topic too where `retries`
+    is given.
     """
 
     def __init__(
@@ -42,26 +48,39 @@ class RecordLoop:
         letters: DeadLetters,
         settings: LoopSettings,
         clock: Clock,
+        retries: RetryTopic | None = None,
     ) -> None:
+        self.stage = stage.stage
+        self.group = letters.group
         self.joined = asyncio.Event()
         """Set with the first assignment, even an empty one."""
-        self._stage = stage
         self._source = source
-        self._reader = reader
         self._settings = settings
-        self._clock = clock
+        self._counts = Counts()
         self._flow = Flow(source, settings)
-        self._runner = RecordRunner(stage, letters, self._flow, settings.retry, clock)
-        self._ownership = Ownership(stage, Backoff(settings.retry), clock)
-        self._lanes: FairLanes[Run] = FairLanes()
+        self._runner = RecordRunner(
+            stage, letters, retries, self._flow, settings, clock, self._counts
+        )
+        self._admission = Admission(stage, reader, retries, clock, self._counts)
+        self._schedule = Schedule(
+            self._runner,
+            self._admission,
+            self._flow,
+            settings,
+            clock,
+            done=lambda run: self._finish(run.held, run.taken),
+            broke=self.failed,
+        )
+        self._ownership = Ownership(stage, self._runner.backoff, clock)
+        self._stuck = StuckCalls(letters.group, settings)
         self._held: dict[TopicPartition, HeldPartition] = {}
         self._inbox: deque[tuple[HeldPartition, Received]] = deque()
         self._arrived = asyncio.Event()
-        self._running: set[Run] = set()
         self._background: set[asyncio.Task[object]] = set()
         self._finished = 0
         self._commit_timer: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] | None = None
+        self._leaving = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then drain and leave the group.
@@ -70,12 +89,15 @@ class RecordLoop:
         """
         self._failure = asyncio.get_running_loop().create_future()
         self._source.start(self)
-        admission = self._spawn(self._admit_arrivals())
+        parts: list[asyncio.Future[Any]] = [
+            self._spawn(self._admit_arrivals()),
+            self._spawn(self._review()),
+        ]
         stopped = self._spawn(stop.wait())
         try:
-            ends: set[asyncio.Future[Any]] = {admission, stopped, self._failure}
+            ends: set[asyncio.Future[Any]] = {*parts, stopped, self._failure}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (self._failure, admission):
+            for ended in (self._failure, *parts):
                 if ended.done():
                     ended.result()
             await self._drain()
@@ -83,6 +105,7 @@ class RecordLoop:
             await self._abandon()
             raise
         finally:
+            self._schedule.close()
             for task in self._background:
                 task.cancel()
             await self._source.close()
@@ -90,16 +113,24 @@ class RecordLoop:
 
     def snapshot(self) -> LoopSnapshot:
         """What was done so far and what is at hand."""
-        held = self._held.values()
+        held, in_flight = self._held.values(), Counter(run.held for run in self._schedule.running)
         return LoopSnapshot(
-            **asdict(self._runner.counts),
-            in_flight=len(self._running),
-            waiting=self._lanes.waiting + len(self._inbox) + sum(len(h.parked) for h in held),
-            uncommitted=sum(partition.span for partition in held),
-            held_bytes=sum(partition.held_bytes for partition in held),
-            partitions=len(held),
-            halted=self._flow.halted,
+            counts=replace(self._counts),
+            state=self._state(),
+            in_flight=in_flight.total(),
+            waiting=self._schedule.waiting + len(self._inbox) + sum(len(h.parked) for h in held),
+            stuck=self._stuck.count,
+            uncommitted=sum(each.span for each in held),
+            held_bytes=sum(each.held_bytes for each in held),
+            partitions=tuple(_snapshot(each, in_flight[each]) for each in held),
         )
+
+    def _state(self) -> LoopState:
+        if self._leaving:
+            return LoopState.LEAVING
+        if self._flow.halted or self._runner.breaker.halted:
+            return LoopState.HALTED
+        return LoopState.THROTTLED if self._runner.throttle.shown else LoopState.RUNNING
 
     # The group: forebay_kafka.GroupListener.
 
@@ -109,7 +140,8 @@ class RecordLoop:
         for held in new:
             self._held[held.partition] = held
             self._flow.watch(held)
-        self._spawn(self._take_over(new))
+            held.taken_over = held.partition.topic == RETRIES  # nothing lies beside it
+        self._spawn(self._take_over([held for held in new if not held.taken_over]))
         self.joined.set()
 
     def received(self, records: Sequence[Received]) -> None:
@@ -119,7 +151,7 @@ class RecordLoop:
             held = self._held.get(TopicPartition(record.topic, record.partition))
             if held is None:
                 continue
-            self._runner.counts.consumed += 1
+            self._counts.consumed += 1
             held.take(record)
             touched.add(held)
             if held.taken_over:
@@ -133,7 +165,7 @@ class RecordLoop:
     async def revoked(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Finish what runs within the revoke timeout; what is contiguously done is committed."""
         held = self._holding(partitions)
-        await self._leave(held, self._settings.revoke_timeout)
+        await self._schedule.leave(set(held), self._settings.revoke_timeout)
         self._forget(held)
         await self._ownership.release(self._gone(partitions))
         return {each.partition: each.committable for each in held if each.committable is not None}
@@ -142,7 +174,7 @@ class RecordLoop:
         """Cancel what runs: somebody else does it already."""
         held = self._holding(partitions)
         self._forget(held)
-        await self._leave(held, 0)
+        await self._schedule.leave(set(held), 0)
         await self._ownership.release(self._gone(partitions))
 
     def failed(self, error: Exception) -> None:
@@ -150,7 +182,7 @@ class RecordLoop:
         if self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
-    # From a record received to one that runs.
+    # From a record received to one that waits for its turn.
 
     async def _take_over(self, new: list[HeldPartition]) -> None:
         await self._ownership.take(frozenset(held.partition.partition for held in new))
@@ -161,72 +193,32 @@ class RecordLoop:
         self._arrived.set()
 
     async def _admit_arrivals(self) -> None:
+        time = asyncio.get_running_loop().time
         while await self._arrived.wait():
             self._arrived.clear()
             while self._inbox:
-                for _ in range(min(ADMITTED_AT_ONCE, len(self._inbox))):
+                until = time() + ADMISSION_SECONDS
+                while self._inbox and time() < until:
                     self._admit(*self._inbox.popleft())
-                self._start_next()
+                self._schedule.start()
                 await asyncio.sleep(0)
 
     def _admit(self, held: HeldPartition, record: Received) -> None:
         if held.leaving:
             return
-        if record.value is None and topic_named(record.topic).compacted:
-            self._runner.counts.tombstones += 1
-            self._admit_tombstone(held, record)
-            return
-        self._lanes.add(self._place(held, record))
+        run, wait = self._admission.admit(held, record)
+        if run is None:
+            self._finish(held, record)
+        else:
+            self._schedule.add(run, wait)
 
-    def _admit_tombstone(self, held: HeldPartition, source: Received) -> None:
-        if source.key is None or not isinstance(self._stage, EndsKeys):
-            self._finish(held, source)
-            return
-        key = source.key.decode(errors="replace")
-        run = Run(held, source, ended=key)
-        self._lanes.add(Place(self._stage.lane_of_key(key), key.partition("/")[0], run))
+    async def _review(self) -> None:
+        while True:
+            await asyncio.sleep(REVIEW_SECONDS)
+            self._schedule.expire()
+            self._stuck.review(self._schedule.running)
 
-    def _place(self, held: HeldPartition, source: Received) -> Place[Run]:
-        run = Run(held, source)
-        lane, tenant = f"{source.topic}/{source.partition}/{source.offset}", ""
-        try:
-            record = self._reader.read(source)
-            run.record, run.deadline = record, self._deadline(record.envelope.statement.expire_time)
-            tenant = record.envelope.identity.tenant
-            lane = self._stage.lane(record)
-        except Exception as error:  # noqa: BLE001 poison never stops a partition
-            run.error = error
-        return Place(lane, tenant, run)
-
-    def _deadline(self, expire_time: int | None) -> float | None:
-        if expire_time is None:
-            return None
-        return self._clock.now() + expire_time - self._clock.wall_time()
-
-    def _start_next(self) -> None:
-        while len(self._running) < self._settings.max_in_flight and not self._flow.halted:
-            place = self._lanes.start()
-            if place is None:
-                return
-            self._running.add(place.item)
-            place.item.task = asyncio.create_task(self._run(place.item))
-            place.item.task.add_done_callback(partial(self._ended, place))
-
-    # From a record that runs to a committed offset.
-
-    async def _run(self, run: Run) -> None:
-        try:
-            await self._runner.run(run)
-        except Leaving:
-            return
-        self._finish(run.held, run.source)
-
-    def _ended(self, place: Place[Run], task: asyncio.Task[None]) -> None:
-        self._running.discard(place.item)
-        self._lanes.finish(place)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed(error if isinstance(error, Exception) else RuntimeError(str(error)))
-        self._start_next()
+    # From a finished record to a committed offset.
 
     def _finish(self, held: HeldPartition, record: Received) -> None:
         if self._held.get(held.partition) is not held:
@@ -258,31 +250,16 @@ class RecordLoop:
     # Ways out.
 
     async def _drain(self) -> None:
+        self._leaving = True
         self._flow.stop()
-        await self._leave(self._held.values(), self._settings.drain_timeout)
-
-    async def _leave(self, partitions: Iterable[HeldPartition], grace: float) -> None:
-        """End all runs of partitions: those that only wait at once, the others after `grace`."""
-        leaving = set(partitions)
-        for held in leaving:
-            held.leaving = True
-        self._lanes.discard(lambda run: run.held in leaving)
-        runs = [run for run in self._running if run.held in leaving]
-        for run in runs:
-            run.leave()
-        tasks = {run.task for run in runs if run.task is not None}
-        if tasks and grace > 0:
-            _, tasks = await asyncio.wait(tasks, timeout=grace)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT)
+        await self._schedule.leave(set(self._held.values()), self._settings.drain_timeout)
 
     async def _abandon(self) -> None:
+        self._leaving = True
         self._flow.stop()
         held = list(self._held.values())
         self._forget(held)
-        await self._leave(held, 0)
+        await self._schedule.leave(set(held), 0)
 
     def _holding(self, partitions: Iterable[TopicPartition]) -> list[HeldPartition]:
         return [self._held[name] for name in partitions if name in self._held]
@@ -294,12 +271,17 @@ class RecordLoop:
             del self._held[held.partition]
 
     def _gone(self, partitions: Iterable[TopicPartition]) -> frozenset[int]:
-        """The numbers of which no topic is held any more."""
-        kept = {name.partition for name in self._held}
-        return frozenset(name.partition for name in partitions) - kept
+        """The numbers of which no input is held any more."""
+        kept = {name.partition for name in self._held if name.topic != RETRIES}
+        return frozenset(name.partition for name in partitions if name.topic != RETRIES) - kept
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+
+def _snapshot(held: HeldPartition, in_flight: int) -> PartitionSnapshot:
+    waiting = held.unfinished - in_flight
+    return PartitionSnapshot(held.partition, held.position, waiting, in_flight, held.oldest_ms)

@@ -29,6 +29,12 @@ def retry_of(error: Exception) -> Retry | None:
     return None
 
 
+def asked_wait(error: Exception) -> float:
+    """Seconds that an error asks to wait; 0 where it does not say."""
+    asked = getattr(error, "retry_after", None)
+    return float(asked) if isinstance(asked, int | float) else 0.0
+
+
 class Backoff:
     """The waits between attempts at one record."""
 
@@ -40,8 +46,7 @@ class Backoff:
         """Seconds to wait after a failed attempt, counted from 1."""
         doubled = self._policy.first_delay * 2.0 ** min(attempt - 1, DOUBLINGS)
         wait = self._jitter(min(doubled, self._policy.longest_delay))
-        asked = getattr(error, "retry_after", None)
-        return max(wait, asked) if isinstance(asked, int | float) else wait
+        return max(wait, asked_wait(error))
 
     def next_delay(self, error: Exception, *, attempt: int, elapsed: float) -> float | None:
         """Seconds to wait before the next attempt; None when there is to be none.
@@ -50,7 +55,7 @@ class Backoff:
         """
         retry = retry_of(error)
         delay = self.delay(error, attempt=attempt)
-        if retry is Retry.UNTIL_BACK:
+        if retry in (Retry.UNTIL_BACK, Retry.THROTTLED):
             return delay
         if retry is Retry.NEVER or elapsed + delay > self._policy.budget:
             return None

@@ -23,17 +23,21 @@ class Retry(Enum):
     NEVER = auto()
     """The record is poison: given up and dead-lettered at once."""
     BRIEFLY = auto()
-    """It may pass: tried again with backoff and jitter for `RetryPolicy.budget` seconds."""
+    """It may pass: tried again with backoff and jitter for `RetryPolicy.budget` seconds, then put
+    off to the group's retry topic once for each of `RetryPolicy.rounds`."""
     UNTIL_BACK = auto()
     """Something that the whole stage needs is down: tried again for as long as it takes."""
+    THROTTLED = auto()
+    """A service asks for fewer calls: the whole stage slows down, and tries for as long as it
+    takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[M_co]):
     """One attempt at one verified record.
 
-    `attempt` counts from 1 within this process. `deadline` is event-loop time
-    (`asyncio.timeout_at`); the loop cancels `process` at it and gives up.
+    `attempt` counts from 1 within this process, and on where a record was put off. `deadline` is
+    event-loop time (`asyncio.timeout_at`); the loop cancels `process` at it and gives up.
     """
 
     message: M_co
@@ -62,7 +66,8 @@ class Stage(Protocol[M_contra]):
     """A step of the pipeline: from one verified record to acknowledged outputs.
 
     Records arrive at least once: a crash, a lost partition or a cancelled `process` brings the
-    same record again, so everything here has to bear a repetition.
+    same record again, so everything here has to bear a repetition. Records of one resource (a
+    query; all versions of a document) run one at a time, in the order of the log.
     """
 
     @property
@@ -73,14 +78,12 @@ class Stage(Protocol[M_contra]):
     def reads(self) -> tuple[type[Message], ...]:
         """The records whose topics are read; each has one topic."""
 
-    def lane(self, record: Verified[M_contra]) -> str:
-        """Name the lane of a record: one lane runs in the order of the log, one at a time."""
-
     async def process(self, work: Work[M_contra]) -> None:
         """Do the work; return once everything it published is acknowledged.
 
-        An error decides by its attribute `retry`. Cancellation (a deadline, a partition that
-        leaves, the end of a drain) must be passed on.
+        An error decides by its attribute `retry`. Cancellation (a deadline, a timeout, a partition
+        that leaves, the end of a drain) must be passed on at once: a call that goes on is stuck,
+        and ends the process in the end.
         """
 
     async def give_up(self, work: Work[M_contra], error: Exception) -> None:
@@ -92,7 +95,9 @@ class Stage(Protocol[M_contra]):
         """
 
     async def take_over(self, partitions: frozenset[int]) -> None:
-        """Prepare for partitions, before their first record; tried again until it succeeds.
+        """Prepare for partitions of what it reads, before their first record.
+
+        Tried again until it succeeds.
 
         May be cancelled when they leave meanwhile, and called again for those that stay.
         """
@@ -104,9 +109,6 @@ class Stage(Protocol[M_contra]):
 @runtime_checkable
 class EndsKeys(Protocol):
     """A stage whose outputs end with the keys of a compacted input: tombstones reach it."""
-
-    def lane_of_key(self, key: str) -> str:
-        """Name the lane of the key's records."""
 
     async def end(self, key: str) -> None:
         """End what the key led to; retried as `process` is, and as repeatable."""

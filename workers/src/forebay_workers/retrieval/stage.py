@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from google.protobuf.message import Message
@@ -14,7 +15,7 @@ from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import Verified
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMissing
 from forebay_postgres.retriever import FoundPassage
-from forebay_workers.answer_writer import AnswerWriter, fail
+from forebay_workers.answer_writer import YIELD_SECONDS, AnswerFailure, AnswerWriter
 from forebay_workers.ledger.answers import AnswerLedger
 from forebay_workers.ledger.names import SeenNames
 from forebay_workers.ledger.output_tail import OutputTail
@@ -28,12 +29,13 @@ from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.retrieval.search import Search
 from forebay_workers.stage_failure import Rules, judged
 
-# Somebody waits: the stage's retry budget is seconds, then the query fails.
+# Somebody waits: the stage's retry budget is seconds, then the query fails. An endpoint that
+# throttles is alive, and its delays end within most deadlines.
 RULES: Rules = {
     DatabaseUnavailable: Retry.BRIEFLY,
     ServingIndexMissing: Retry.BRIEFLY,
     IndexWithdrawn: Retry.BRIEFLY,
-    ModelThrottled: Retry.BRIEFLY,
+    ModelThrottled: Retry.THROTTLED,
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
     ModelReplyInvalid: Retry.NEVER,
@@ -41,7 +43,12 @@ RULES: Rules = {
 
 
 class Retrieval:
-    """Finds what an asker may read for a question, once per query."""
+    """Finds what an asker may read for a question, once per query.
+
+    A query that does not verify becomes a dead letter, and nothing is written for its asker,
+    whose reading ends at the query's deadline: an end needs an envelope to be believed, and such
+    a record has none. A key alone proves nothing, or anybody could end anybody's answer.
+    """
 
     stage = Stage.STAGE_RETRIEVAL
     reads: tuple[type[Message], ...] = (QueryRecord,)
@@ -59,6 +66,7 @@ class Retrieval:
         self._answers = answers
         self._contexts = contexts
         self._outputs = outputs
+        self._failure = AnswerFailure(publisher, answers)
 
     def lane(self, record: Verified[QueryRecord]) -> str:
         """Deliveries of one query follow one another."""
@@ -81,13 +89,13 @@ class Retrieval:
         """Tell the asker that there will be no answer, unless others see to it already."""
         if self._is_done(work.message.name):
             return
-        await fail(self._publisher, work, work.message.name, status_of(error))
-        self._answers.progress(work.message.name).ended.set()
+        await self._failure.write(work, work.message.name, status_of(error))
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Read which queries of these partitions are done."""
-        for output in self._outputs:
-            await output.take_over(partitions)
+        async with asyncio.TaskGroup() as reading:
+            for output in self._outputs:
+                reading.create_task(output.take_over(partitions))
 
     async def release(self, partitions: frozenset[int]) -> None:
         """Stop reading what others own now."""
@@ -114,14 +122,17 @@ class Retrieval:
         self._contexts.add(query.name)
 
     async def _answer(self, work: Work[QueryRecord], passages: Sequence[Passage]) -> None:
-        writer = AnswerWriter(self._publisher, work, work.message.name)
-        writer.open("the passages are looked for again")
-        writer.write(retrieved=AnswerEvent.Retrieved(passages=passages))
-        # One acknowledgement for both: where the first is lost, the second counts for nobody.
-        finish_reason = AnswerEvent.Completed.FINISH_REASON_RETRIEVED
-        writer.write(completed=AnswerEvent.Completed(finish_reason=finish_reason))
-        await writer.acknowledged()
-        self._answers.progress(work.message.name).ended.set()
+        progress = self._answers.progress(work.message.name)
+        while not progress.ended.is_set():
+            writer = AnswerWriter(self._publisher, work, work.message.name)
+            writer.open("the passages are looked for again")
+            writer.write(retrieved=AnswerEvent.Retrieved(passages=passages))
+            # One acknowledgement for both: where the first is lost, the second counts for nobody.
+            finish_reason = AnswerEvent.Completed.FINISH_REASON_RETRIEVED
+            writer.write(completed=AnswerEvent.Completed(finish_reason=finish_reason))
+            await self._answers.seen(await writer.acknowledged())
+            if not progress.ended.is_set():  # somebody opened an attempt behind this one
+                await progress.ends_within(YIELD_SECONDS)
 
 
 def _passage(found: FoundPassage) -> Passage:

@@ -10,7 +10,7 @@ import grpc.aio
 from forebay.client.answer import TERMINAL, Answer, AnswerFold
 from forebay.client.answer_position import AnswerPosition
 from forebay.client.calls import Calls, Identified, now
-from forebay.client.errors import ForebayError, Unavailable
+from forebay.client.errors import FailedPrecondition, ForebayError, Unavailable
 from forebay.client.failure import failure_of_call
 from forebay.client.retry import Retries
 from forebay.query.v1 import AnswerEvent, AskRequest, StreamAnswerRequest
@@ -47,6 +47,7 @@ class AsyncAnswerStream(AsyncIterator[AnswerEvent]):
         self._methods = methods
         self._question = question
         self._timeout = timeout
+        self._after_cursor = after_cursor
         self._position = AnswerPosition(after_cursor)
         self._fold = AnswerFold()
         self._fold.query = query
@@ -68,10 +69,15 @@ class AsyncAnswerStream(AsyncIterator[AnswerEvent]):
         Raises:
             QueryFailed: the query ended without an answer.
             QueryCancelled: somebody cancelled it.
+            FailedPrecondition: the stream began behind the query's end.
             ForebayError: the stream ended and cannot be resumed.
         """
         async for _ in self:
             pass
+        if not self._fold.ended:
+            raise FailedPrecondition(
+                "nothing of the answer lies behind this cursor: follow the query from its beginning"
+            )
         return self._fold.answer()
 
     async def __anext__(self) -> AnswerEvent:
@@ -91,26 +97,26 @@ class AsyncAnswerStream(AsyncIterator[AnswerEvent]):
         retries = self._calls.retries(self._timeout)
         identified = self._identify()
         while not self._fold.ended:
-            silent = True
+            opened = now()
             try:
                 async with aclosing(self._one_stream(retries)) as events:
                     async for event in events:
-                        silent = False
                         yield event
-                if silent and self._position.cursor:
-                    # Nothing lies behind the cursor: it was that of the terminal event.
+                if self._position.cursor and self._position.cursor == self._after_cursor:
+                    # Nothing lies behind the cursor we were given: it is the terminal event's.
                     return
                 failure: ForebayError = Unavailable("the stream ended before the answer did")
             except grpc.aio.AioRpcError as error:
                 failure = failure_of_call(error)
             if not self._fold.ended:
+                retries.stream_ended(opened, now())
                 await self._calls.recover(failure, retries, *identified)
 
     async def _one_stream(self, retries: Retries) -> AsyncGenerator[AnswerEvent]:
         call = await self._open(retries)
         try:
             async for event in call:
-                retries.progressed(now())
+                retries.progressed()
                 if not self._position.admit(event):
                     continue
                 self._fold.add(event)

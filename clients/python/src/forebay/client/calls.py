@@ -13,10 +13,16 @@ from forebay.client.failure import failure_of_call
 from forebay.client.request_id import RequestIds
 from forebay.client.retry import Retries, RetryPolicy
 from forebay.errors.v1 import ErrorReason
-from forebay.ingest.v1 import DeleteDocumentRequest, IngestDocumentRequest
+from forebay.ingest.v1 import (
+    DeleteDocumentRequest,
+    IngestDocumentRequest,
+    UpdateDocumentRequest,
+)
 from forebay.query.v1 import SubmitQueryRequest
 
-Identified: TypeAlias = SubmitQueryRequest | IngestDocumentRequest | DeleteDocumentRequest
+Identified: TypeAlias = (
+    SubmitQueryRequest | IngestDocumentRequest | UpdateDocumentRequest | DeleteDocumentRequest
+)
 Metadata: TypeAlias = grpc.aio.Metadata
 
 _Request = TypeVar("_Request")

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from forebay.client.calls import Calls, now
+from forebay.client.calls import Calls
 from forebay.client.document import IngestOutcome
 from forebay.client.document_feed import DocumentFeed
 from forebay.client.document_window import DocumentWindow, Pending
@@ -118,7 +118,7 @@ class DocumentStream:
             return None
         self._settled.set()
         if response.WhichOneof("outcome") == "document":
-            retries.progressed(now())
+            retries.progressed()
             self._window.settle(response.sequence)
             return IngestOutcome(pending.source, document=response.document)
         error = failure_of_status(response.error)
@@ -126,7 +126,7 @@ class DocumentStream:
             self._interruption = error
             self._window.refuse(response.sequence)
             return None
-        retries.progressed(now())
+        retries.progressed()
         self._window.settle(response.sequence)
         return IngestOutcome(pending.source, error=error)
 

@@ -7,6 +7,7 @@ ForebayError
 ├── NotFound             no such query or document, or not yours
 ├── FailedPrecondition   the same request will be refused again
 ├── ResourceExhausted    slow down; `retry_delay` says how long, when known
+│   └── PipelineOverloaded   the answer would come after the query's timeout
 ├── Unavailable          try again later; what may be retried was retried
 ├── DeadlineExceeded     give it more time, or ask for less
 ├── Aborted              every attempt failed; a new call may not
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from forebay.errors.v1 import ErrorReason
@@ -116,6 +118,24 @@ class ResourceExhausted(ForebayError):
     default_code = StatusCode.RESOURCE_EXHAUSTED
 
 
+class PipelineOverloaded(ResourceExhausted):
+    """A question was refused: its answer would come after the query's timeout.
+
+    It was asked again for as long as patience allowed. Nothing is in the log; ask later, after
+    `retry_delay` seconds, or with a longer timeout.
+    """
+
+    @property
+    def expected_wait(self) -> float | None:
+        """Seconds that the stages are behind, if the server said so."""
+        return _seconds(self.metadata.get("expected_wait", ""))
+
+    @property
+    def query_timeout(self) -> float | None:
+        """Seconds that the query was given, if the server said so."""
+        return _seconds(self.metadata.get("timeout", ""))
+
+
 class Unavailable(ForebayError):
     """The server cannot be reached or cannot serve the call now."""
 
@@ -195,3 +215,13 @@ class DocumentSuperseded(ForebayError):
     def __init__(self, document: Document) -> None:
         super().__init__(f"version {document.superseded_by} took this version's place")
         self.document = document
+
+
+def _seconds(text: str) -> float | None:
+    """The seconds of a duration in protobuf's JSON form, such as `1.5s`."""
+    duration = Duration()
+    try:
+        duration.FromJsonString(text)
+    except ValueError:
+        return None
+    return duration.ToNanoseconds() / 1e9

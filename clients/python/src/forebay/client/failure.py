@@ -33,6 +33,9 @@ _CLASSES: dict[StatusCode, type[ForebayError]] = {
     StatusCode.INTERNAL: errors.Internal,
     StatusCode.DATA_LOSS: errors.Internal,
 }
+_REASON_CLASSES: dict[ErrorReason.ValueType, type[ForebayError]] = {
+    ErrorReason.ERROR_REASON_PIPELINE_OVERLOADED: errors.PipelineOverloaded,
+}
 
 
 def failure_of_call(error: AioRpcError) -> ForebayError:
@@ -49,10 +52,12 @@ def failure_of_status(status: Status) -> ForebayError:
     code = _CODES.get(status.code, StatusCode.UNKNOWN)
     info = _detail(status, ErrorInfo) or ErrorInfo()
     retry = _detail(status, RetryInfo)
-    return _CLASSES.get(code, ForebayError)(
+    reason = _reason(info)
+    kind = _REASON_CLASSES.get(reason) or _CLASSES.get(code, ForebayError)
+    return kind(
         status.message or code.name,
         code=code,
-        reason=_reason(info),
+        reason=reason,
         metadata=dict(info.metadata),
         violations=_violations(status),
         retry_delay=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,

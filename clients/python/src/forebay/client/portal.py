@@ -3,8 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
-from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
 _CLOSED = "the client is closed"
 
@@ -25,19 +25,25 @@ class Portal:
         return not self._thread.is_alive()
 
     def call(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
-        """Runs a coroutine to its end; an interrupt such as Ctrl-C cancels it."""
+        """Runs a coroutine to its end; an interrupt such as Ctrl-C cancels it.
+
+        Raises:
+            RuntimeError: the portal is closed, or was while the coroutine ran.
+        """
         loop, _ = self._running.result()
         if loop.is_closed():
             coroutine.close()
             raise RuntimeError(_CLOSED)
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        call = _Call(coroutine)
         try:
-            return future.result()
-        except CancelledError:
-            raise RuntimeError(_CLOSED) from None
+            loop.call_soon_threadsafe(call.begin)
+            call.ended.result()
         except BaseException:
-            future.cancel()
+            # A generator that is being cancelled cannot be closed before it has ended.
+            loop.call_soon_threadsafe(call.stop)
+            call.ended.result()
             raise
+        return call.result()
 
     def iterate(self, items: AsyncGenerator[_Result]) -> Generator[_Result]:
         """Iterates; leaving early closes the generator there."""
@@ -68,6 +74,43 @@ class Portal:
         stop = asyncio.Event()
         self._running.set_result((asyncio.get_running_loop(), stop))
         await stop.wait()
+
+
+class _Call(Generic[_Result]):
+    """A coroutine in the loop, and its end for the thread that waits for it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, _Result]) -> None:
+        self.ended: Future[None] = Future()
+        self._coroutine = coroutine
+        self._task: asyncio.Task[_Result] | None = None
+
+    def begin(self) -> None:
+        """In the loop: runs the coroutine."""
+        self._task = asyncio.get_running_loop().create_task(self._coroutine)
+        self._task.add_done_callback(self._end)
+
+    def stop(self) -> None:
+        """In the loop: cancels it; an interrupt may have come before it began."""
+        if self._task is not None:
+            self._task.cancel()
+        elif not self.ended.done():
+            self._coroutine.close()
+            self.ended.set_result(None)
+
+    def result(self) -> _Result:
+        """Once it has ended.
+
+        Raises:
+            RuntimeError: the loop's end cancelled it.
+        """
+        if self._task is None or self._task.cancelled():
+            raise RuntimeError(_CLOSED)
+        return self._task.result()
+
+    def _end(self, task: "asyncio.Task[_Result]") -> None:
+        if not task.cancelled():
+            task.exception()  # seen, also when an interrupt has left nobody to raise it to
+        self.ended.set_result(None)
 
 
 async def _next(items: AsyncGenerator[_Result]) -> _Result:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
-from google.protobuf.duration_pb2 import Duration
-
 from forebay.client.document import collection_name
+from forebay.client.duration import duration
 from forebay.query.v1 import SubmitQueryRequest
 
 
@@ -40,11 +39,5 @@ def question(text: str, **options: Unpack[QuestionOptions]) -> SubmitQueryReques
         filter=options.get("filter", {}),
         top_k=options.get("top_k", 0),
         mode=options.get("mode", SubmitQueryRequest.MODE_UNSPECIFIED),
-        timeout=None if timeout is None else _duration(timeout),
+        timeout=None if timeout is None else duration(timeout),
     )
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration

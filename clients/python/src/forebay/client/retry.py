@@ -21,6 +21,7 @@ _RESUMED = frozenset({ErrorReason.ERROR_REASON_READER_TOO_SLOW})
 # The server gives every error of its own a reason; these codes without one come from the way.
 _BROKEN = frozenset({StatusCode.CANCELLED, StatusCode.INTERNAL, StatusCode.UNKNOWN})
 _BROKEN_ATTEMPTS = 3  # such an error may also be a defect that no attempt gets past
+_SERVED_SECONDS = 3.0  # a connection that cannot be had is given up before (see channel.py)
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class RetryPolicy:
     Attributes:
         first_delay: before the second attempt, seconds.
         longest_delay: the most that the exponent leads to, seconds.
-        patience: how long attempts may go on without progress, seconds; a call's deadline
-            ends them before. An event or a receipt on a stream is progress.
+        patience: how long attempts may go on failing, seconds from the first failure; a
+            call's deadline ends them before. Progress ends a row of failures: an event, a
+            receipt or a status on a stream, or a stream that stayed open for seconds. A delay
+            that the server asks for is waited for when it ends within the patience.
     """
 
     first_delay: float = 0.05
@@ -53,7 +56,7 @@ class Retries:
         self._policy = policy
         self._deadline = None if timeout is None else started + timeout
         self._jitter = jitter
-        self._quiet_since = started
+        self._failing_since: float | None = None
         self._failures = 0
         self._seen: set[int] = set()
 
@@ -61,11 +64,19 @@ class Retries:
         """Seconds until the call's deadline; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - now)
 
-    def progressed(self, now: float) -> None:
-        """The call came further: patience and back-off begin anew."""
-        self._quiet_since = now
+    def progressed(self) -> None:
+        """The call came further: patience and back-off begin anew with the next failure."""
+        self._failing_since = None
         self._failures = 0
         self._seen.clear()
+
+    def stream_ended(self, opened: float, now: float) -> None:
+        """A stream that stayed open was served, although nothing may have come on it.
+
+        Answers are silent while a model thinks; readers outlive any number of servers then.
+        """
+        if now - opened >= _SERVED_SECONDS:
+            self.progressed()
 
     def wait_after(self, error: ForebayError, now: float) -> float:
         """Seconds to wait before the next attempt.
@@ -78,7 +89,9 @@ class Retries:
         delay = self._delay(error)
         self._failures += 1
         self._seen.add(error.reason)
-        ends = self._quiet_since + self._policy.patience
+        if self._failing_since is None:
+            self._failing_since = now
+        ends = self._failing_since + self._policy.patience
         if self._deadline is not None:
             ends = min(ends, self._deadline)
         if now + delay >= ends:

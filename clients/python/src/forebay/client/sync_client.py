@@ -11,13 +11,26 @@ from typing import Self, Unpack
 
 from forebay.client.answer import Answer
 from forebay.client.async_answer_stream import AsyncAnswerStream
-from forebay.client.async_client import CALL_SECONDS, WAIT_SECONDS, AsyncClient
+from forebay.client.async_client import (
+    CALL_SECONDS,
+    WAIT_SECONDS,
+    WATCH_SECONDS,
+    AsyncClient,
+)
 from forebay.client.credentials import Tls, Token
+from forebay.client.dead_letters import DeadLetterOptions, SelectionOptions
 from forebay.client.document import DocumentFields, IngestOutcome, NewDocument
+from forebay.client.document_change import DocumentChanges
 from forebay.client.portal import Portal
 from forebay.client.question import QuestionOptions
 from forebay.client.retry import RetryPolicy
 from forebay.ingest.v1 import Document
+from forebay.pipeline.v1 import (
+    DeadLetter,
+    PipelineStatus,
+    PurgeDeadLettersResponse,
+    RedriveDeadLettersResponse,
+)
 from forebay.query.v1 import AnswerEvent, Caller, Query
 
 
@@ -44,6 +57,7 @@ class AnswerStream(Iterator[AnswerEvent]):
         Raises:
             QueryFailed: the query ended without an answer.
             QueryCancelled: somebody cancelled it.
+            FailedPrecondition: the stream began behind the query's end.
             ForebayError: the stream ended and cannot be resumed.
         """
         return self._portal.call(self._stream.answer())
@@ -66,7 +80,7 @@ class AnswerStream(Iterator[AnswerEvent]):
 
 
 class Client:
-    """Asks questions and brings documents in; AsyncClient without an event loop.
+    """Asks questions, brings documents in, and looks after the pipeline, without an event loop.
 
     May be used from many threads. Ctrl-C interrupts whatever waits.
     """
@@ -152,6 +166,10 @@ class Client:
         pages = self._client.list_documents(collection, page_size=page_size)
         return self._portal.iterate(pages)
 
+    def update_document(self, name: str, **changes: Unpack[DocumentChanges]) -> Document:
+        """Changes who may read a document, or its labels; see AsyncClient."""
+        return self._portal.call(self._client.update_document(name, **changes))
+
     def delete_document(self, name: str, *, request_id: str = "") -> None:
         """Takes a document out, with all versions up to now; one that is not there is no error."""
         self._portal.call(self._client.delete_document(name, request_id=request_id))
@@ -159,6 +177,47 @@ class Client:
     def wait_indexed(self, name: str, etag: str = "", timeout: float = WAIT_SECONDS) -> Document:
         """Waits until questions find a document's version; see AsyncClient."""
         return self._portal.call(self._client.wait_indexed(name, etag, timeout))
+
+    def pipeline_status(self) -> PipelineStatus:
+        """How far every stage is behind, and how fast it goes. Needs the scope `operate`."""
+        return self._portal.call(self._client.pipeline_status())
+
+    def watch_pipeline(self, interval: float = WATCH_SECONDS) -> Generator[PipelineStatus]:
+        """The status now, and again every `interval` seconds (1 to 60), until it is closed."""
+        return self._portal.iterate(self._client.watch_pipeline(interval))
+
+    def list_dead_letters(
+        self,
+        *,
+        include_content: bool = False,
+        page_size: int = 0,
+        **options: Unpack[DeadLetterOptions],
+    ) -> Generator[DeadLetter]:
+        """What stages gave up, newest first, over all pages; see AsyncClient."""
+        letters = self._client.list_dead_letters(
+            include_content=include_content, page_size=page_size, **options
+        )
+        return self._portal.iterate(letters)
+
+    def redrive_dead_letters(
+        self,
+        *,
+        validate_only: bool = False,
+        rate: float = 0.0,
+        **selection: Unpack[SelectionOptions],
+    ) -> RedriveDeadLettersResponse:
+        """Gives records back to the stage that gave them up; see AsyncClient."""
+        return self._portal.call(
+            self._client.redrive_dead_letters(validate_only=validate_only, rate=rate, **selection)
+        )
+
+    def purge_dead_letters(
+        self, *, validate_only: bool = False, **selection: Unpack[SelectionOptions]
+    ) -> PurgeDeadLettersResponse:
+        """Ends dead letters for good: their records are lost; see AsyncClient."""
+        return self._portal.call(
+            self._client.purge_dead_letters(validate_only=validate_only, **selection)
+        )
 
 
 async def _open(client: Callable[[], AsyncClient]) -> AsyncClient:

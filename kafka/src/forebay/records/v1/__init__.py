@@ -9,6 +9,9 @@ from .document_record_pb2 import DocumentRecord
 from .document_update_pb2 import DocumentUpdate
 from .header_pb2 import Header, header_name
 from .query_record_pb2 import QueryRecord
+from .retry_record_pb2 import RetryRecord
+from .stage_report_pb2 import StageReport
+from .usage_record_pb2 import UsageRecord
 
 __all__ = [
     "AnswerRecord",
@@ -19,8 +22,11 @@ __all__ = [
     "DocumentUpdate",
     "Header",
     "QueryRecord",
+    "RetryRecord",
     "Stage",
+    "StageReport",
     "Topic",
+    "UsageRecord",
     "header_name",
     "topic",
 ]

@@ -23,7 +23,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DeadLetter(_message.Message):
-    """A record that a stage gave up, and why. Key: group/topic/partition/offset."""
+    """A record that a stage gave up, and why. Key: group/topic/partition/offset. The edge ends it with
+    a null value when an operator purges it or gives the record back.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -62,6 +64,9 @@ class DeadLetter(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     GIVE_UP_TIME_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_MS_FIELD_NUMBER: _builtins.int
     stage: _topic_pb2.Stage.ValueType
     """The stage that gave up."""
     group: _builtins.str
@@ -78,6 +83,12 @@ class DeadLetter(_message.Message):
     """The record's value; absent where it had none."""
     attempts: _builtins.int
     """How often the stage tried."""
+    tenant: _builtins.str
+    """Whose record it was, as its envelope proved; empty where nothing did."""
+    resource: _builtins.str
+    """What it was about, as its envelope proved; empty where nothing did."""
+    timestamp_ms: _builtins.int
+    """The record's time in the log, in milliseconds since 1970."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter.RecordHeader]:
         """The record's headers."""
@@ -104,10 +115,13 @@ class DeadLetter(_message.Message):
         error: _status_pb2.Status | None = ...,
         attempts: _builtins.int = ...,
         give_up_time: _timestamp_pb2.Timestamp | None = ...,
+        tenant: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        timestamp_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_value", b"_value", "error", b"error", "give_up_time", b"give_up_time", "key", b"key", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_value", b"_value", "attempts", b"attempts", "error", b"error", "give_up_time", b"give_up_time", "group", b"group", "headers", b"headers", "key", b"key", "offset", b"offset", "partition", b"partition", "stage", b"stage", "topic", b"topic", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key", b"_key", "_value", b"_value", "attempts", b"attempts", "error", b"error", "give_up_time", b"give_up_time", "group", b"group", "headers", b"headers", "key", b"key", "offset", b"offset", "partition", b"partition", "resource", b"resource", "stage", b"stage", "tenant", b"tenant", "timestamp_ms", b"timestamp_ms", "topic", b"topic", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__key: _TypeAlias = _typing.Literal["key"]  # noqa: Y015
     _WhichOneofArgType__key: _TypeAlias = _typing.Literal["_key", b"_key"]  # noqa: Y015

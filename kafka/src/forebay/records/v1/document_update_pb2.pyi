@@ -3,9 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
+from forebay.policy.v1 import visibility_pb2 as _visibility_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -38,9 +41,108 @@ class DocumentUpdate(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Access(_message.Message):
+        """What people may read, and find it by. What is absent stays as it is."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Readers(_message.Message):
+            """Groups that may read a document."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            GROUPS_FIELD_NUMBER: _builtins.int
+            @_builtins.property
+            def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+                """When empty, everybody with the clearance."""
+
+            def __init__(
+                self,
+                *,
+                groups: _abc.Iterable[_builtins.str] | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        @_typing.final
+        class Labels(_message.Message):
+            """What questions may filter by."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            @_typing.final
+            class LabelsEntry(_message.Message):
+                DESCRIPTOR: _descriptor.Descriptor
+
+                KEY_FIELD_NUMBER: _builtins.int
+                VALUE_FIELD_NUMBER: _builtins.int
+                key: _builtins.str
+                value: _builtins.str
+                def __init__(
+                    self,
+                    *,
+                    key: _builtins.str = ...,
+                    value: _builtins.str = ...,
+                ) -> None: ...
+                _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+                def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+                _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+                def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+                def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+            LABELS_FIELD_NUMBER: _builtins.int
+            @_builtins.property
+            def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+                """All of them."""
+
+            def __init__(
+                self,
+                *,
+                labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        VISIBILITY_FIELD_NUMBER: _builtins.int
+        READERS_FIELD_NUMBER: _builtins.int
+        LABELS_FIELD_NUMBER: _builtins.int
+        visibility: _visibility_pb2.Visibility.ValueType
+        """How widely it may be read."""
+        @_builtins.property
+        def readers(self) -> Global___DocumentUpdate.Access.Readers:
+            """Who may read it."""
+
+        @_builtins.property
+        def labels(self) -> Global___DocumentUpdate.Access.Labels:
+            """What it is labelled with."""
+
+        def __init__(
+            self,
+            *,
+            visibility: _visibility_pb2.Visibility.ValueType | None = ...,
+            readers: Global___DocumentUpdate.Access.Readers | None = ...,
+            labels: Global___DocumentUpdate.Access.Labels | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_visibility", b"_visibility", "labels", b"labels", "readers", b"readers", "visibility", b"visibility"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_visibility", b"_visibility", "labels", b"labels", "readers", b"readers", "visibility", b"visibility"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__visibility: _TypeAlias = _typing.Literal["visibility"]  # noqa: Y015
+        _WhichOneofArgType__visibility: _TypeAlias = _typing.Literal["_visibility", b"_visibility"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__visibility) -> _WhichOneofReturnType__visibility | None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     DELETION_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
     ACCEPT_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`collections/{collection}/documents/{document}`."""
@@ -49,6 +151,10 @@ class DocumentUpdate(_message.Message):
     @_builtins.property
     def deletion(self) -> Global___DocumentUpdate.Deletion:
         """The document ends."""
+
+    @_builtins.property
+    def access(self) -> Global___DocumentUpdate.Access:
+        """Its access or its labels change."""
 
     @_builtins.property
     def accept_time(self) -> _timestamp_pb2.Timestamp:
@@ -60,13 +166,14 @@ class DocumentUpdate(_message.Message):
         name: _builtins.str = ...,
         version: _builtins.str = ...,
         deletion: Global___DocumentUpdate.Deletion | None = ...,
+        access: Global___DocumentUpdate.Access | None = ...,
         accept_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change", b"change", "deletion", b"deletion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "access", b"access", "change", b"change", "deletion", b"deletion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "change", b"change", "deletion", b"deletion", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "access", b"access", "change", b"change", "deletion", b"deletion", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["deletion"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["deletion", "access"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 

@@ -27,7 +27,9 @@ class _HeaderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Header.ValueTy
     HEADER_UNSPECIFIED: _Header.ValueType  # 0
     """None."""
     HEADER_IDENTITY: _Header.ValueType  # 1
-    """Who caused the record: a compact JWS (RFC 7515). Exactly one on every record."""
+    """Who caused the record: a compact JWS (RFC 7515). Exactly one on every record that a caller
+    caused.
+    """
     HEADER_RECORD_TYPE: _Header.ValueType  # 2
     """Full name of the record's message. Exactly one on every record."""
     HEADER_TRACE_PARENT: _Header.ValueType  # 3
@@ -39,7 +41,9 @@ class Header(_Header, metaclass=_HeaderEnumTypeWrapper):
 HEADER_UNSPECIFIED: Header.ValueType  # 0
 """None."""
 HEADER_IDENTITY: Header.ValueType  # 1
-"""Who caused the record: a compact JWS (RFC 7515). Exactly one on every record."""
+"""Who caused the record: a compact JWS (RFC 7515). Exactly one on every record that a caller
+caused.
+"""
 HEADER_RECORD_TYPE: Header.ValueType  # 2
 """Full name of the record's message. Exactly one on every record."""
 HEADER_TRACE_PARENT: Header.ValueType  # 3

@@ -79,6 +79,8 @@ class Topic(_message.Message):
         """Dropped after `retention_hours`."""
         CLEANUP_COMPACT: Topic._Cleanup.ValueType  # 2
         """The newest of each key stays for ever; a null value ends a key."""
+        CLEANUP_COMPACT_DELETE: Topic._Cleanup.ValueType  # 3
+        """The newest of each key stays until `retention_hours` are over; a null value ends a key."""
 
     class Cleanup(_Cleanup, metaclass=_CleanupEnumTypeWrapper):
         """What happens to old records."""
@@ -89,6 +91,8 @@ class Topic(_message.Message):
     """Dropped after `retention_hours`."""
     CLEANUP_COMPACT: Topic.Cleanup.ValueType  # 2
     """The newest of each key stays for ever; a null value ends a key."""
+    CLEANUP_COMPACT_DELETE: Topic.Cleanup.ValueType  # 3
+    """The newest of each key stays until `retention_hours` are over; a null value ends a key."""
 
     class _Family:
         ValueType = _typing.NewType("ValueType", _builtins.int)

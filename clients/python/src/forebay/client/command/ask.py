@@ -13,7 +13,12 @@ INTERRUPTED = 130  # what a shell reports for SIGINT: 128 + 2
 
 @click.command()
 @click.argument("question")
-@click.option("--collection", "collections", multiple=True, help="Where to look; repeatable.")
+@click.option(
+    "--collection",
+    "collections",
+    multiple=True,
+    help="Where to look; everywhere that you may when not given. Repeatable.",
+)
 @click.option(
     "--filter",
     "labels",
@@ -22,7 +27,12 @@ INTERRUPTED = 130  # what a shell reports for SIGINT: 128 + 2
     metavar="KEY=VALUE",
     help="A label that documents must carry; repeatable.",
 )
-@click.option("--top-k", type=click.IntRange(0, 50), default=0, help="How many passages to find.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(0, 50),
+    default=0,
+    help="How many passages to find; as many as your tier has when 0 or not given.",
+)
 @click.option("--retrieve-only", is_flag=True, help="Show passages; pay no model.")
 @click.option(
     "--timeout",
@@ -44,7 +54,11 @@ def ask(  # noqa: PLR0913 - an argument for each option
     timeout: float,
     as_json: bool,
 ) -> None:
-    """Ask a QUESTION and show its answer as it is written."""
+    """Ask a QUESTION and show its answer as it is written.
+
+    Below it stand the passages that it rests on. Ctrl-C leaves the query running, and says how to
+    follow it again.
+    """
     answer, passages = SubmitQueryRequest.MODE_ANSWER, SubmitQueryRequest.MODE_RETRIEVE_ONLY
     with connection.open() as client:
         stream = client.ask(

@@ -13,6 +13,7 @@ from forebay.client.command.failure_line import failure_line
 from forebay.client.command.labels import labels_of
 from forebay.client.command.terminal import one_line
 from forebay.client.document import VisibilityName, collection_name
+from forebay.client.document_change import DocumentChanges
 from forebay.client.failure import failure_of_status
 from forebay.ingest.v1 import Document
 from forebay.policy.v1 import Visibility
@@ -98,7 +99,10 @@ def put(  # noqa: PLR0913 - an argument for each option
 @_json
 @click.pass_obj
 def get(connection: Connection, *, name: str, collection: str, as_json: bool) -> None:
-    """Show the document NAME: its id, or collections/{collection}/documents/{id}."""
+    """Show the document NAME.
+
+    NAME is its id, or collections/{collection}/documents/{id}.
+    """
     with connection.open() as client:
         document = client.get_document(_full_name(name, collection))
     if as_json:
@@ -121,6 +125,50 @@ def list_(connection: Connection, *, collection: str, as_json: bool) -> None:
             else:
                 cells = (document.name, _state(document), _visibility(document), document.title)
                 click.echo("  ".join(one_line(cell) for cell in cells))
+
+
+@documents.command()
+@click.argument("name")
+@_collection
+@click.option("--visibility", type=click.Choice(get_args(VisibilityName)), help="Who may read it.")
+@click.option("--reader", "readers", multiple=True, help="A group that may read; repeatable.")
+@click.option("--no-readers", is_flag=True, help="Everybody with the clearance may read it.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    callback=labels_of,
+    metavar="KEY=VALUE",
+    help="What questions may filter by; repeatable, replaces all labels.",
+)
+@click.option("--etag", default="", help="Refuse unless the document still has this etag.")
+@click.pass_obj
+def update(  # noqa: PLR0913 - an argument for each option
+    connection: Connection,
+    *,
+    name: str,
+    collection: str,
+    visibility: VisibilityName | None,
+    readers: tuple[str, ...],
+    no_readers: bool,
+    labels: dict[str, str],
+    etag: str,
+) -> None:
+    """Change who may read the document NAME, or its labels, without new content."""
+    changes = DocumentChanges(etag=etag)
+    if visibility:
+        changes["visibility"] = visibility
+    if readers or no_readers:
+        changes["readers"] = readers
+    if labels:
+        changes["labels"] = labels
+    if readers and no_readers:
+        raise click.UsageError("--reader and --no-readers contradict each other")
+    if not changes.keys() - {"etag"}:
+        raise click.UsageError("say what changes: --visibility, --reader, --no-readers or --label")
+    with connection.open() as client:
+        document = client.update_document(_full_name(name, collection), **changes)
+    click.echo(f"{one_line(document.name)}  changed, etag {one_line(document.etag)}")
 
 
 @documents.command()

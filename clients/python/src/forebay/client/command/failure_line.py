@@ -1,17 +1,32 @@
 """An error as one line: what, field and rule, what to do."""
 
+import math
+import re
+
 from forebay.client.command.connection import Connection
 from forebay.client.command.terminal import one_line
 from forebay.client.errors import (
     DeadlineExceeded,
     ForebayError,
     InvalidArgument,
+    PipelineOverloaded,
     ResourceExhausted,
+    Unauthenticated,
     Unavailable,
+    Unimplemented,
 )
 from forebay.errors.v1 import ErrorReason
 
-_REMOTE_TEXT = 160  # characters; gRPC's own words repeat every address that it tried
+_REMOTE_TEXT = 160  # characters; gRPC's own words can be long
+# What gRPC puts before the reason why there is no connection: that there is none, and to where.
+_PREAMBLE = re.compile(
+    r"^(connections to all backends failing; last error: )?([A-Z_]+: )?(ipv[46]:\S+: )?"
+    r"(errors resolving .*lookup failed for \S+: )?"
+)
+_UNREACHABLE = {
+    "handshake failed": "--ca names its root certificates; --plaintext if it has no TLS",
+    "Failed parsing HTTP/2": "it speaks no gRPC there, or only with TLS: see --ca",
+}
 _WHAT_TO_DO = {
     ErrorReason.ERROR_REASON_TOKEN_MISSING: "give a token with --token or --token-file",
     ErrorReason.ERROR_REASON_TOKEN_INVALID: "get a token that this server trusts",
@@ -19,9 +34,14 @@ _WHAT_TO_DO = {
     ErrorReason.ERROR_REASON_SCOPE_MISSING: "get a token with this scope",
     ErrorReason.ERROR_REASON_CLEARANCE_TOO_LOW: "choose a visibility within your clearance",
     ErrorReason.ERROR_REASON_QUERY_NOT_FOUND: "queries are kept for a day, for their asker alone",
+    ErrorReason.ERROR_REASON_DOCUMENT_NOT_FOUND: "`forebay documents list` names those you may see",
     ErrorReason.ERROR_REASON_DOCUMENT_TOO_LARGE: "split the document",
     ErrorReason.ERROR_REASON_QUERY_EXPIRED: "ask again with a longer --timeout",
 }
+_WHAT_TO_DO_IN_GENERAL = (
+    (DeadlineExceeded, "try again, or give it more time"),
+    (Unimplemented, "the server is older than this command"),
+)
 
 
 def failure_line(error: ForebayError, connection: Connection | None = None) -> str:
@@ -34,7 +54,8 @@ def failure_line(error: ForebayError, connection: Connection | None = None) -> s
 
 def _what(error: ForebayError, connection: Connection | None) -> str:
     if isinstance(error, Unavailable) and not error.reason_name and connection is not None:
-        return f"cannot reach {connection.server}: {one_line(error.message, _REMOTE_TEXT)}"
+        why = _PREAMBLE.sub("", one_line(error.message)).removesuffix("]")
+        return f"cannot reach {connection.server}: {one_line(why, _REMOTE_TEXT)}"
     return error.message
 
 
@@ -53,12 +74,28 @@ def _fields(error: ForebayError) -> list[str]:
 
 
 def _what_to_do(error: ForebayError, connection: Connection | None) -> str:
+    if isinstance(error, Unauthenticated) and connection is not None and connection.token_file:
+        return f"put a new token into {connection.token_file}"
     if error.reason in _WHAT_TO_DO:
         return _WHAT_TO_DO[error.reason]
-    if error.retry_delay is not None and isinstance(error, ResourceExhausted | Unavailable):
-        return f"try again in {error.retry_delay:.0f} s"
-    if isinstance(error, Unavailable) and not error.reason_name and connection is not None:
-        return "is a server running there? --server names another"
-    if isinstance(error, DeadlineExceeded):
-        return "try again, or give it more time"
-    return ""
+    match error:
+        case PipelineOverloaded():
+            return " or ".join(
+                part for part in (_later(error), "ask with a longer --timeout") if part
+            )
+        case ResourceExhausted() | Unavailable() if error.retry_delay is not None:
+            return _later(error)
+        case Unavailable() if not error.reason_name and connection is not None:
+            return _how_to_reach(error)
+    return next((hint for kind, hint in _WHAT_TO_DO_IN_GENERAL if isinstance(error, kind)), "")
+
+
+def _later(error: ForebayError) -> str:
+    return "" if error.retry_delay is None else f"try again in {math.ceil(error.retry_delay)} s"
+
+
+def _how_to_reach(error: ForebayError) -> str:
+    for sign, hint in _UNREACHABLE.items():
+        if sign in error.message:
+            return hint
+    return "is a server running there? --server names another"

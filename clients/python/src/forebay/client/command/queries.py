@@ -14,7 +14,10 @@ from forebay.query.v1 import Query
 
 @click.group()
 def queries() -> None:
-    """Look at questions that were asked."""
+    """Look at questions that were asked.
+
+    NAME is `queries/…`, or what follows the slash. Queries are kept for a day, for their asker.
+    """
 
 
 @queries.command()
@@ -33,7 +36,12 @@ def get(connection: Connection, *, name: str, as_json: bool) -> None:
 
 @queries.command()
 @click.argument("name")
-@click.option("--after", "cursor", default="", help="Begin behind this cursor.")
+@click.option(
+    "--after",
+    "cursor",
+    default="",
+    help="Begin behind this cursor: one of the events that --json prints.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
 @click.pass_obj
 def follow(connection: Connection, *, name: str, cursor: str, as_json: bool) -> None:

@@ -8,8 +8,10 @@ import click
 from forebay.client.command.ask import INTERRUPTED, ask
 from forebay.client.command.caller import caller
 from forebay.client.command.connection import Connection
+from forebay.client.command.dead_letters import dead_letters
 from forebay.client.command.documents import documents
 from forebay.client.command.failure_line import failure_line
+from forebay.client.command.pipeline import pipeline
 from forebay.client.command.queries import queries
 from forebay.client.command.terminal import one_line
 from forebay.client.errors import ForebayError
@@ -77,10 +79,17 @@ def _broken(point: EntryPoint, error: Exception) -> click.Command:
     )
 
 
+def _with_port(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if ":" not in value:
+        raise click.BadParameter(f"{value!r} names no port: it has the form HOST:PORT")
+    return value
+
+
 @click.group(cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="forebay")
 @click.option(
     "--server",
+    callback=_with_port,
     envvar="FOREBAY_SERVER",
     default=_DEFAULT_SERVER,
     show_default=True,
@@ -119,7 +128,11 @@ def root(
     ca: Path | None,
     plaintext: bool,
 ) -> None:
-    """Ask questions of your documents, and bring documents in."""
+    """Ask questions of your documents, bring documents in, and look after the pipeline.
+
+    Commands that ask a server need a token: --token, --token-file, or FOREBAY_TOKEN. Exit codes:
+    0 done, 1 failed (a line says why), 2 misused, 130 interrupted.
+    """
     if ca is not None and plaintext:
         raise click.UsageError("--ca and --plaintext exclude each other")
     # Of the two, what the command line says beats what the environment says.
@@ -133,7 +146,7 @@ def root(
     )
 
 
-for _command in (ask, caller, documents, queries):
+for _command in (ask, caller, dead_letters, documents, pipeline, queries):
     root.add_command(_command)
 
 

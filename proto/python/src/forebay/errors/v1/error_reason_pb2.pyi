@@ -157,6 +157,29 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Every attempt at a piece of work failed. A query's or a document's error, ABORTED.
     {"reason": "ATTEMPTS_EXHAUSTED", "domain": "forebay"}
     """
+    ERROR_REASON_PIPELINE_OVERLOADED: _ErrorReason.ValueType  # 34
+    """The stages are so far behind that the answer would come after the query's timeout. Ask again
+    later, or with a longer timeout. RESOURCE_EXHAUSTED, with RetryInfo.
+    {"reason": "PIPELINE_OVERLOADED", "domain": "forebay", "metadata": {"expected_wait": "60s", "timeout": "1s"}}
+    """
+    ERROR_REASON_STAGE_CALL_TIMEOUT: _ErrorReason.ValueType  # 35
+    """One call that a stage made took too long. A query's or a document's error, UNAVAILABLE.
+    {"reason": "STAGE_CALL_TIMEOUT", "domain": "forebay"}
+    """
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 36
+    """The document has changed since it had the etag that the call names. ABORTED.
+    {"reason": "ETAG_MISMATCH", "domain": "forebay", "metadata": {"etag": "019ac3d2-7e00-7000-8000-000000000000"}}
+    """
+    ERROR_REASON_LIMIT_REACHED: _ErrorReason.ValueType  # 37
+    """A limit of the caller's tier or tenant is reached; google.rpc.QuotaFailure names it, RetryInfo
+    says when to call again. RESOURCE_EXHAUSTED.
+    {"reason": "LIMIT_REACHED", "domain": "forebay", "metadata": {"limit": "requests_per_minute", "value": "600"}}
+    """
+    ERROR_REASON_LIMITS_UNAVAILABLE: _ErrorReason.ValueType  # 38
+    """The store that counts calls does not answer, and uncounted calls are refused. UNAVAILABLE,
+    with RetryInfo.
+    {"reason": "LIMITS_UNAVAILABLE", "domain": "forebay"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call, a query or a document failed: the `reason` of the one google.rpc.ErrorInfo that
@@ -298,5 +321,28 @@ ERROR_REASON_RECORD_INVALID: ErrorReason.ValueType  # 32
 ERROR_REASON_ATTEMPTS_EXHAUSTED: ErrorReason.ValueType  # 33
 """Every attempt at a piece of work failed. A query's or a document's error, ABORTED.
 {"reason": "ATTEMPTS_EXHAUSTED", "domain": "forebay"}
+"""
+ERROR_REASON_PIPELINE_OVERLOADED: ErrorReason.ValueType  # 34
+"""The stages are so far behind that the answer would come after the query's timeout. Ask again
+later, or with a longer timeout. RESOURCE_EXHAUSTED, with RetryInfo.
+{"reason": "PIPELINE_OVERLOADED", "domain": "forebay", "metadata": {"expected_wait": "60s", "timeout": "1s"}}
+"""
+ERROR_REASON_STAGE_CALL_TIMEOUT: ErrorReason.ValueType  # 35
+"""One call that a stage made took too long. A query's or a document's error, UNAVAILABLE.
+{"reason": "STAGE_CALL_TIMEOUT", "domain": "forebay"}
+"""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 36
+"""The document has changed since it had the etag that the call names. ABORTED.
+{"reason": "ETAG_MISMATCH", "domain": "forebay", "metadata": {"etag": "019ac3d2-7e00-7000-8000-000000000000"}}
+"""
+ERROR_REASON_LIMIT_REACHED: ErrorReason.ValueType  # 37
+"""A limit of the caller's tier or tenant is reached; google.rpc.QuotaFailure names it, RetryInfo
+says when to call again. RESOURCE_EXHAUSTED.
+{"reason": "LIMIT_REACHED", "domain": "forebay", "metadata": {"limit": "requests_per_minute", "value": "600"}}
+"""
+ERROR_REASON_LIMITS_UNAVAILABLE: ErrorReason.ValueType  # 38
+"""The store that counts calls does not answer, and uncounted calls are refused. UNAVAILABLE,
+with RetryInfo.
+{"reason": "LIMITS_UNAVAILABLE", "domain": "forebay"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

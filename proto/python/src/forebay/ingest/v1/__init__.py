@@ -1,7 +1,7 @@
 """Everything in the proto package `forebay.ingest.v1`. Generated; do not edit."""
 
 from .document_pb2 import Document
-from .ingest_service_pb2 import DeleteDocumentRequest, GetDocumentRequest, IngestDocumentRequest, ListDocumentsRequest, ListDocumentsResponse, StreamDocumentsRequest, StreamDocumentsResponse
+from .ingest_service_pb2 import DeleteDocumentRequest, GetDocumentRequest, IngestDocumentRequest, ListDocumentsRequest, ListDocumentsResponse, StreamDocumentsRequest, StreamDocumentsResponse, UpdateDocumentRequest
 from .ingest_service_pb2_grpc import IngestServiceServicer, IngestServiceStub, add_IngestServiceServicer_to_server
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "ListDocumentsResponse",
     "StreamDocumentsRequest",
     "StreamDocumentsResponse",
+    "UpdateDocumentRequest",
     "add_IngestServiceServicer_to_server",
 ]

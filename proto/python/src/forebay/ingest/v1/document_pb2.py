@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n forebay/ingest/v1/document.proto\x12\x11\x66orebay.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\"forebay/policy/v1/visibility.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xf1\x07\n\x08\x44ocument\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12#\n\x05title\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f(\x80\x08\x32\n^[^\\x00]*$\x12R\n\tmime_type\x18\x03 \x01(\tB?\xbaH<r7R\ntext/plainR\rtext/markdownR\ttext/htmlR\x0f\x61pplication/pdf\xd8\x01\x01\x12\x1e\n\x04text\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x04\xbaH\x07r\x05(\x80\x80\x80\x02H\x00\x12\x1d\n\x03raw\x18\x05 \x01(\x0c\x42\x0e\xe2\x41\x01\x04\xbaH\x07z\x05\x18\x80\x80\x80\x02H\x00\x12;\n\nvisibility\x18\x06 \x01(\x0e\x32\x1d.forebay.policy.v1.VisibilityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\x07readers\x18\x07 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10@\x18\x01\"\x13r\x11\x10\x01(\xff\x01\x32\n^[^\\x00]*$\x12u\n\x06labels\x18\x08 \x03(\x0b\x32\'.forebay.ingest.v1.Document.LabelsEntryB<\xbaH9\x9a\x01\x36\x10 \"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$*\x11r\x0f(\xff\x01\x32\n^[^\\x00]*$\x12(\n\nsource_uri\x18\t \x01(\tB\x14\xbaH\x11r\x0f(\x80\x10\x32\n^[^\\x00]*$\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x05state\x18\x0b \x01(\x0e\x32!.forebay.ingest.v1.Document.StateB\x04\xe2\x41\x01\x03\x12\'\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12\x1b\n\rsuperseded_by\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_ACCEPTED\x10\x01\x12\x11\n\rSTATE_INDEXED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x14\n\x10STATE_SUPERSEDED\x10\x04:Y\xea\x41V\n\x10\x66orebay/Document\x12-collections/{collection}/documents/{document}*\tdocuments2\x08\x64ocumentB\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n forebay/ingest/v1/document.proto\x12\x11\x66orebay.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\"forebay/policy/v1/visibility.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xed\x07\n\x08\x44ocument\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12#\n\x05title\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f(\x80\x08\x32\n^[^\\x00]*$\x12R\n\tmime_type\x18\x03 \x01(\tB?\xbaH<r7R\ntext/plainR\rtext/markdownR\ttext/htmlR\x0f\x61pplication/pdf\xd8\x01\x01\x12\x1e\n\x04text\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x04\xbaH\x07r\x05(\x80\x80\x80\x02H\x00\x12\x1d\n\x03raw\x18\x05 \x01(\x0c\x42\x0e\xe2\x41\x01\x04\xbaH\x07z\x05\x18\x80\x80\x80\x02H\x00\x12;\n\nvisibility\x18\x06 \x01(\x0e\x32\x1d.forebay.policy.v1.VisibilityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\x07readers\x18\x07 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10@\x18\x01\"\x13r\x11\x10\x01(\xff\x01\x32\n^[^\\x00]*$\x12u\n\x06labels\x18\x08 \x03(\x0b\x32\'.forebay.ingest.v1.Document.LabelsEntryB<\xbaH9\x9a\x01\x36\x10 \"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9_.-]{0,62}$*\x11r\x0f(\xff\x01\x32\n^[^\\x00]*$\x12(\n\nsource_uri\x18\t \x01(\tB\x14\xbaH\x11r\x0f(\x80\x10\x32\n^[^\\x00]*$\x12\x15\n\x04\x65tag\x18\n \x01(\tB\x07\xbaH\x04r\x02(@\x12\x36\n\x05state\x18\x0b \x01(\x0e\x32!.forebay.ingest.v1.Document.StateB\x04\xe2\x41\x01\x03\x12\'\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12\x1b\n\rsuperseded_by\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"m\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_ACCEPTED\x10\x01\x12\x11\n\rSTATE_INDEXED\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x14\n\x10STATE_SUPERSEDED\x10\x04:Y\xea\x41V\n\x10\x66orebay/Document\x12-collections/{collection}/documents/{document}*\tdocuments2\x08\x64ocumentB\t\n\x07\x63ontentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DOCUMENT_LABELSENTRY']._loaded_options = None
   _globals['_DOCUMENT_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_DOCUMENT'].oneofs_by_name['content']._loaded_options = None
-  _globals['_DOCUMENT'].oneofs_by_name['content']._serialized_options = b'\272H\002\010\001'
   _globals['_DOCUMENT'].fields_by_name['name']._loaded_options = None
   _globals['_DOCUMENT'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_DOCUMENT'].fields_by_name['title']._loaded_options = None
@@ -60,7 +58,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENT'].fields_by_name['source_uri']._loaded_options = None
   _globals['_DOCUMENT'].fields_by_name['source_uri']._serialized_options = b'\272H\021r\017(\200\0202\n^[^\\x00]*$'
   _globals['_DOCUMENT'].fields_by_name['etag']._loaded_options = None
-  _globals['_DOCUMENT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_DOCUMENT'].fields_by_name['etag']._serialized_options = b'\272H\004r\002(@'
   _globals['_DOCUMENT'].fields_by_name['state']._loaded_options = None
   _globals['_DOCUMENT'].fields_by_name['state']._serialized_options = b'\342A\001\003'
   _globals['_DOCUMENT'].fields_by_name['error']._loaded_options = None
@@ -74,9 +72,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENT']._loaded_options = None
   _globals['_DOCUMENT']._serialized_options = b'\352AV\n\020forebay/Document\022-collections/{collection}/documents/{document}*\tdocuments2\010document'
   _globals['_DOCUMENT']._serialized_start=239
-  _globals['_DOCUMENT']._serialized_end=1248
-  _globals['_DOCUMENT_LABELSENTRY']._serialized_start=983
-  _globals['_DOCUMENT_LABELSENTRY']._serialized_end=1028
-  _globals['_DOCUMENT_STATE']._serialized_start=1030
-  _globals['_DOCUMENT_STATE']._serialized_end=1139
+  _globals['_DOCUMENT']._serialized_end=1244
+  _globals['_DOCUMENT_LABELSENTRY']._serialized_start=986
+  _globals['_DOCUMENT_LABELSENTRY']._serialized_end=1031
+  _globals['_DOCUMENT_STATE']._serialized_start=1033
+  _globals['_DOCUMENT_STATE']._serialized_end=1142
 # @@protoc_insertion_point(module_scope)

@@ -111,7 +111,9 @@ class Document(_message.Message):
     source_uri: _builtins.str
     """Where it came from; shown with its passages, never fetched."""
     etag: _builtins.str
-    """The version, which is the request_id that brought it."""
+    """The request_id of the last call that changed it: of the version, or of a later update. A
+    caller sets it where a change depends on it (AIP-154).
+    """
     state: Global___Document.State.ValueType
     """How far the newest version has come."""
     superseded_by: _builtins.str

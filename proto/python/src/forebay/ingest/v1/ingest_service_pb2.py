@@ -28,10 +28,11 @@ from forebay.policy.v1 import method_policy_pb2 as forebay_dot_policy_dot_v1_dot
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&forebay/ingest/v1/ingest_service.proto\x12\x11\x66orebay.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a forebay/ingest/v1/document.proto\x1a%forebay/policy/v1/method_policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x17google/rpc/status.proto\"\xa4\x02\n\x15IngestDocumentRequest\x12\x38\n\x06parent\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12\x31\n\x0b\x64ocument_id\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,63}$\x12\x39\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1b.forebay.ingest.v1.DocumentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x63\n\nrequest_id\x18\x04 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\"y\n\x16StreamDocumentsRequest\x12\x19\n\x08sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x44\n\x06ingest\x18\x02 \x01(\x0b\x32(.forebay.ingest.v1.IngestDocumentRequestB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x8c\x01\n\x17StreamDocumentsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x1b.forebay.ingest.v1.DocumentH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"}\n\x12GetDocumentRequest\x12P\n\x04name\x18\x01 \x01(\tBB\xe2\x41\x01\x02\xbaH;r927^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02(@\"\x8d\x01\n\x14ListDocumentsRequest\x12\x38\n\x06parent\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03(\x80\x04\"`\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.forebay.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x01\n\x15\x44\x65leteDocumentRequest\x12P\n\x04name\x18\x01 \x01(\tBB\xe2\x41\x01\x02\xbaH;r927^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\x12\x63\n\nrequest_id\x18\x02 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\x32\xc7\x05\n\rIngestService\x12\x95\x01\n\x0eIngestDocument\x12(.forebay.ingest.v1.IngestDocumentRequest\x1a\x1b.forebay.ingest.v1.Document\"<\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02\x30\"+/v1/{parent=collections/*}/documents:ingest:\x01*\x12t\n\x0fStreamDocuments\x12).forebay.ingest.v1.StreamDocumentsRequest\x1a*.forebay.ingest.v1.StreamDocumentsResponse\"\x06\xe2\xa6\x19\x02\x08\x02(\x01\x30\x01\x12\x85\x01\n\x0bGetDocument\x12%.forebay.ingest.v1.GetDocumentRequest\x1a\x1b.forebay.ingest.v1.Document\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collections/*/documents/*}\x12\x96\x01\n\rListDocuments\x12\'.forebay.ingest.v1.ListDocumentsRequest\x1a(.forebay.ingest.v1.ListDocumentsResponse\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collections/*}/documents\x12\x86\x01\n\x0e\x44\x65leteDocument\x12(.forebay.ingest.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&*$/v1/{name=collections/*/documents/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&forebay/ingest/v1/ingest_service.proto\x12\x11\x66orebay.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a forebay/ingest/v1/document.proto\x1a%forebay/policy/v1/method_policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x17google/rpc/status.proto\"\xfd\x02\n\x15IngestDocumentRequest\x12\x38\n\x06parent\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12\x31\n\x0b\x64ocument_id\x18\x02 \x01(\tB\x1c\xe2\x41\x01\x02\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,63}$\x12\x91\x01\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1b.forebay.ingest.v1.DocumentBb\xe2\x41\x01\x02\xbaH[\xba\x01U\n\x19\x64ocument.content_required\x12\x17text or raw must be set\x1a\x1fhas(this.text) || has(this.raw)\xc8\x01\x01\x12\x63\n\nrequest_id\x18\x04 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\"y\n\x16StreamDocumentsRequest\x12\x19\n\x08sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x44\n\x06ingest\x18\x02 \x01(\x0b\x32(.forebay.ingest.v1.IngestDocumentRequestB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x8c\x01\n\x17StreamDocumentsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x1b.forebay.ingest.v1.DocumentH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"}\n\x12GetDocumentRequest\x12P\n\x04name\x18\x01 \x01(\tBB\xe2\x41\x01\x02\xbaH;r927^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02(@\"\x8d\x01\n\x14ListDocumentsRequest\x12\x38\n\x06parent\x18\x01 \x01(\tB(\xe2\x41\x01\x02\xbaH!r\x1f\x32\x1d^collections/[a-z0-9-]{1,63}$\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03(\x80\x04\"`\n\x15ListDocumentsResponse\x12.\n\tdocuments\x18\x01 \x03(\x0b\x32\x1b.forebay.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc7\x04\n\x15UpdateDocumentRequest\x12\xe0\x01\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1b.forebay.ingest.v1.DocumentB\xb0\x01\xe2\x41\x01\x02\xbaH\xa8\x01\xba\x01\xa1\x01\n\x15\x64ocument.name_pattern\x12:name must be collections/{collection}/documents/{document}\x1aLthis.name.matches(\'^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\')\xc8\x01\x01\x12\xe5\x01\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\xb3\x01\xe2\x41\x01\x02\xbaH\xab\x01\xba\x01\xa4\x01\n\x11update_mask.paths\x12\x34paths must be some of visibility, readers and labels\x1aYsize(this.paths) > 0 && this.paths.all(path, path in [\'visibility\', \'readers\', \'labels\'])\xc8\x01\x01\x12\x63\n\nrequest_id\x18\x03 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\"\xce\x01\n\x15\x44\x65leteDocumentRequest\x12P\n\x04name\x18\x01 \x01(\tBB\xe2\x41\x01\x02\xbaH;r927^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\x12\x63\n\nrequest_id\x18\x02 \x01(\tBO\xbaHLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\xd8\x01\x01\x32\xe8\x06\n\rIngestService\x12\x95\x01\n\x0eIngestDocument\x12(.forebay.ingest.v1.IngestDocumentRequest\x1a\x1b.forebay.ingest.v1.Document\"<\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02\x30\"+/v1/{parent=collections/*}/documents:ingest:\x01*\x12t\n\x0fStreamDocuments\x12).forebay.ingest.v1.StreamDocumentsRequest\x1a*.forebay.ingest.v1.StreamDocumentsResponse\"\x06\xe2\xa6\x19\x02\x08\x02(\x01\x30\x01\x12\x85\x01\n\x0bGetDocument\x12%.forebay.ingest.v1.GetDocumentRequest\x1a\x1b.forebay.ingest.v1.Document\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&\x12$/v1/{name=collections/*/documents/*}\x12\x96\x01\n\rListDocuments\x12\'.forebay.ingest.v1.ListDocumentsRequest\x1a(.forebay.ingest.v1.ListDocumentsResponse\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&\x12$/v1/{parent=collections/*}/documents\x12\x9e\x01\n\x0eUpdateDocument\x12(.forebay.ingest.v1.UpdateDocumentRequest\x1a\x1b.forebay.ingest.v1.Document\"E\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02\x39\x32-/v1/{document.name=collections/*/documents/*}:\x08\x64ocument\x12\x86\x01\n\x0e\x44\x65leteDocument\x12(.forebay.ingest.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"2\xe2\xa6\x19\x02\x08\x02\x82\xd3\xe4\x93\x02&*$/v1/{name=collections/*/documents/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['document_id']._loaded_options = None
   _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['document_id']._serialized_options = b'\342A\001\002\272H\025r\0232\021^[a-z0-9-]{1,63}$'
   _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['document']._loaded_options = None
-  _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002\272H[\272\001U\n\031document.content_required\022\027text or raw must be set\032\037has(this.text) || has(this.raw)\310\001\001'
   _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_INGESTDOCUMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272HLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\330\001\001'
   _globals['_STREAMDOCUMENTSREQUEST'].fields_by_name['sequence']._loaded_options = None
@@ -60,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003(\200\004'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['document']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002\272H\250\001\272\001\241\001\n\025document.name_pattern\022:name must be collections/{collection}/documents/{document}\032Lthis.name.matches(\'^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$\')\310\001\001'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\253\001\272\001\244\001\n\021update_mask.paths\0224paths must be some of visibility, readers and labels\032Ysize(this.paths) > 0 && this.paths.all(path, path in [\'visibility\', \'readers\', \'labels\'])\310\001\001'
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEDOCUMENTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272HLrG2E^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$\330\001\001'
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H;r927^collections/[a-z0-9-]{1,63}/documents/[a-z0-9-]{1,63}$'
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -72,22 +79,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\342\246\031\002\010\002\202\323\344\223\002&\022$/v1/{name=collections/*/documents/*}'
   _globals['_INGESTSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\342\246\031\002\010\002\202\323\344\223\002&\022$/v1/{parent=collections/*}/documents'
+  _globals['_INGESTSERVICE'].methods_by_name['UpdateDocument']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['UpdateDocument']._serialized_options = b'\342\246\031\002\010\002\202\323\344\223\00292-/v1/{document.name=collections/*/documents/*}:\010document'
   _globals['_INGESTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\342\246\031\002\010\002\202\323\344\223\002&*$/v1/{name=collections/*/documents/*}'
-  _globals['_INGESTDOCUMENTREQUEST']._serialized_start=281
-  _globals['_INGESTDOCUMENTREQUEST']._serialized_end=573
-  _globals['_STREAMDOCUMENTSREQUEST']._serialized_start=575
-  _globals['_STREAMDOCUMENTSREQUEST']._serialized_end=696
-  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_start=699
-  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_end=839
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=841
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=966
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=969
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1110
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1112
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1208
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1211
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1417
-  _globals['_INGESTSERVICE']._serialized_start=1420
-  _globals['_INGESTSERVICE']._serialized_end=2131
+  _globals['_INGESTDOCUMENTREQUEST']._serialized_start=315
+  _globals['_INGESTDOCUMENTREQUEST']._serialized_end=696
+  _globals['_STREAMDOCUMENTSREQUEST']._serialized_start=698
+  _globals['_STREAMDOCUMENTSREQUEST']._serialized_end=819
+  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_start=822
+  _globals['_STREAMDOCUMENTSRESPONSE']._serialized_end=962
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=964
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1089
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1092
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1233
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1235
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1331
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_start=1334
+  _globals['_UPDATEDOCUMENTREQUEST']._serialized_end=1917
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1920
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2126
+  _globals['_INGESTSERVICE']._serialized_start=2129
+  _globals['_INGESTSERVICE']._serialized_end=3001
 # @@protoc_insertion_point(module_scope)

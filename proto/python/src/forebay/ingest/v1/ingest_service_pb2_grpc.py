@@ -57,6 +57,11 @@ class IngestServiceStub:
                 request_serializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsRequest.SerializeToString,
                 response_deserializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsResponse.FromString,
                 _registered_method=True)
+        self.UpdateDocument = channel.unary_unary(
+                '/forebay.ingest.v1.IngestService/UpdateDocument',
+                request_serializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.UpdateDocumentRequest.SerializeToString,
+                response_deserializer=forebay_dot_ingest_dot_v1_dot_document__pb2.Document.FromString,
+                _registered_method=True)
         self.DeleteDocument = channel.unary_unary(
                 '/forebay.ingest.v1.IngestService/DeleteDocument',
                 request_serializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.SerializeToString,
@@ -100,6 +105,16 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateDocument(self, request, context):
+        """Changes who may read a document, or its labels, without new content; returns once the change
+        is safe in the log. It holds for what is found from then on, within seconds, however much
+        content waits to be indexed. A document that is not known yet may be updated: the change holds
+        for versions that were brought in before it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteDocument(self, request, context):
         """Takes a document out, with all versions up to now, whether or not they are indexed yet; one
         that does not exist is no error. Returns once the deletion is safe in the log.
@@ -130,6 +145,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.ListDocuments,
                     request_deserializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsRequest.FromString,
                     response_serializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsResponse.SerializeToString,
+            ),
+            'UpdateDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDocument,
+                    request_deserializer=forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.UpdateDocumentRequest.FromString,
+                    response_serializer=forebay_dot_ingest_dot_v1_dot_document__pb2.Document.SerializeToString,
             ),
             'DeleteDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDocument,
@@ -246,6 +266,33 @@ class IngestService:
             '/forebay.ingest.v1.IngestService/ListDocuments',
             forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsRequest.SerializeToString,
             forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.ListDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/forebay.ingest.v1.IngestService/UpdateDocument',
+            forebay_dot_ingest_dot_v1_dot_ingest__service__pb2.UpdateDocumentRequest.SerializeToString,
+            forebay_dot_ingest_dot_v1_dot_document__pb2.Document.FromString,
             options,
             channel_credentials,
             insecure,

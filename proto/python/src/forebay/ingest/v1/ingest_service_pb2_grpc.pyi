@@ -49,6 +49,12 @@ class IngestServiceStub:
     """Returns what is known of a document. One that was accepted a moment ago may not be known yet."""
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListDocumentsRequest, _ingest_service_pb2.ListDocumentsResponse]
     """Lists the documents of a collection that the caller may see, by name."""
+    UpdateDocument: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.UpdateDocumentRequest, _document_pb2.Document]
+    """Changes who may read a document, or its labels, without new content; returns once the change
+    is safe in the log. It holds for what is found from then on, within seconds, however much
+    content waits to be indexed. A document that is not known yet may be updated: the change holds
+    for versions that were brought in before it.
+    """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _empty_pb2.Empty]
     """Takes a document out, with all versions up to now, whether or not they are indexed yet; one
     that does not exist is no error. Returns once the deletion is safe in the log.
@@ -73,6 +79,12 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Returns what is known of a document. One that was accepted a moment ago may not be known yet."""
     ListDocuments: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListDocumentsRequest, _ingest_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Lists the documents of a collection that the caller may see, by name."""
+    UpdateDocument: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.UpdateDocumentRequest, _document_pb2.Document]  # type: ignore[assignment]
+    """Changes who may read a document, or its labels, without new content; returns once the change
+    is safe in the log. It holds for what is found from then on, within seconds, however much
+    content waits to be indexed. A document that is not known yet may be updated: the change holds
+    for versions that were brought in before it.
+    """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes a document out, with all versions up to now, whether or not they are indexed yet; one
     that does not exist is no error. Returns once the deletion is safe in the log.
@@ -118,6 +130,18 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListDocumentsResponse, _abc.Awaitable[_ingest_service_pb2.ListDocumentsResponse]]:
         """Lists the documents of a collection that the caller may see, by name."""
+
+    @_abc_1.abstractmethod
+    def UpdateDocument(
+        self,
+        request: _ingest_service_pb2.UpdateDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_pb2.Document, _abc.Awaitable[_document_pb2.Document]]:
+        """Changes who may read a document, or its labels, without new content; returns once the change
+        is safe in the log. It holds for what is found from then on, within seconds, however much
+        content waits to be indexed. A document that is not known yet may be updated: the change holds
+        for versions that were brought in before it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteDocument(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/policy/v1/method_policy.proto\x12\x11\x66orebay.policy.v1\x1a google/protobuf/descriptor.proto\"Y\n\x0cMethodPolicy\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x18.forebay.policy.v1.ScopeH\x00\x12\x14\n\nany_caller\x18\x02 \x01(\x08H\x00\x42\x08\n\x06\x61\x64mits*?\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n\tSCOPE_ASK\x10\x01\x12\x10\n\x0cSCOPE_INGEST\x10\x02:Q\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xec\x94\x03 \x01(\x0b\x32\x1f.forebay.policy.v1.MethodPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/policy/v1/method_policy.proto\x12\x11\x66orebay.policy.v1\x1a google/protobuf/descriptor.proto\"Y\n\x0cMethodPolicy\x12)\n\x05scope\x18\x01 \x01(\x0e\x32\x18.forebay.policy.v1.ScopeH\x00\x12\x14\n\nany_caller\x18\x02 \x01(\x08H\x00\x42\x08\n\x06\x61\x64mits*e\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n\tSCOPE_ASK\x10\x01\x12\x10\n\x0cSCOPE_INGEST\x10\x02\x12\x11\n\rSCOPE_OPERATE\x10\x03\x12\x11\n\rSCOPE_INSPECT\x10\x04:Q\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xec\x94\x03 \x01(\x0b\x32\x1f.forebay.policy.v1.MethodPolicyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.policy.v1.method_po
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SCOPE']._serialized_start=185
-  _globals['_SCOPE']._serialized_end=248
+  _globals['_SCOPE']._serialized_end=286
   _globals['_METHODPOLICY']._serialized_start=94
   _globals['_METHODPOLICY']._serialized_end=183
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,10 @@ class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType
     """Ask questions, follow their answers and cancel them."""
     SCOPE_INGEST: _Scope.ValueType  # 2
     """Write, read and delete documents."""
+    SCOPE_OPERATE: _Scope.ValueType  # 3
+    """See the pipeline, and decide about what its stages gave up, for all tenants."""
+    SCOPE_INSPECT: _Scope.ValueType  # 4
+    """Read what stands in dead letters, for all tenants; beside SCOPE_OPERATE."""
 
 class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
     """A right that a token carries in its scope claim (RFC 8693, section 4.2). The claim's word is
@@ -43,6 +47,10 @@ SCOPE_ASK: Scope.ValueType  # 1
 """Ask questions, follow their answers and cancel them."""
 SCOPE_INGEST: Scope.ValueType  # 2
 """Write, read and delete documents."""
+SCOPE_OPERATE: Scope.ValueType  # 3
+"""See the pipeline, and decide about what its stages gave up, for all tenants."""
+SCOPE_INSPECT: Scope.ValueType  # 4
+"""Read what stands in dead letters, for all tenants; beside SCOPE_OPERATE."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
 @_typing.final

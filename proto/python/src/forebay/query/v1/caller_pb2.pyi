@@ -36,6 +36,10 @@ class Caller(_message.Message):
         MODEL_FIELD_NUMBER: _builtins.int
         OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
         CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+        REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+        CONCURRENT_ANSWERS_FIELD_NUMBER: _builtins.int
+        TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+        BACKLOG_FIELD_NUMBER: _builtins.int
         top_k: _builtins.int
         """Most passages that a query may ask for."""
         model: _builtins.str
@@ -44,6 +48,22 @@ class Caller(_message.Message):
         """Longest answer, in the model's tokens."""
         context_tokens: _builtins.int
         """Most text that the model reads for an answer, in tokens."""
+        @_builtins.property
+        def requests_per_minute(self) -> Global___Caller.Allowance:
+            """Calls per minute."""
+
+        @_builtins.property
+        def concurrent_answers(self) -> Global___Caller.Allowance:
+            """Answers under way at the same time."""
+
+        @_builtins.property
+        def tokens_per_day(self) -> Global___Caller.Allowance:
+            """Tokens of models per day (UTC), read and written; of the whole tenant."""
+
+        @_builtins.property
+        def backlog(self) -> Global___Caller.Allowance:
+            """Documents that wait to be indexed; of the whole tenant."""
+
         def __init__(
             self,
             *,
@@ -51,10 +71,44 @@ class Caller(_message.Message):
             model: _builtins.str = ...,
             output_tokens: _builtins.int = ...,
             context_tokens: _builtins.int = ...,
+            requests_per_minute: Global___Caller.Allowance | None = ...,
+            concurrent_answers: Global___Caller.Allowance | None = ...,
+            tokens_per_day: Global___Caller.Allowance | None = ...,
+            backlog: Global___Caller.Allowance | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "concurrent_answers", b"concurrent_answers", "requests_per_minute", b"requests_per_minute", "tokens_per_day", b"tokens_per_day"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "model", b"model", "output_tokens", b"output_tokens", "top_k", b"top_k"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog", b"backlog", "concurrent_answers", b"concurrent_answers", "context_tokens", b"context_tokens", "model", b"model", "output_tokens", b"output_tokens", "requests_per_minute", b"requests_per_minute", "tokens_per_day", b"tokens_per_day", "top_k", b"top_k"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Allowance(_message.Message):
+        """How much of something there is, and how much is left. Absent where there is no limit."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        LIMIT_FIELD_NUMBER: _builtins.int
+        REMAINING_FIELD_NUMBER: _builtins.int
+        RESET_TIME_FIELD_NUMBER: _builtins.int
+        limit: _builtins.int
+        """How much there is in all."""
+        remaining: _builtins.int
+        """How much is left just now."""
+        @_builtins.property
+        def reset_time(self) -> _timestamp_pb2.Timestamp:
+            """When all of it is there again, as things stand; absent for what ends with calls."""
+
+        def __init__(
+            self,
+            *,
+            limit: _builtins.int = ...,
+            remaining: _builtins.int = ...,
+            reset_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["reset_time", b"reset_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "remaining", b"remaining", "reset_time", b"reset_time"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

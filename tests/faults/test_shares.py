@@ -1,0 +1,173 @@
+"""Those who bring much in, those who bring little, and those who ask: nobody waits for another."""
+
+import asyncio
+import random
+import statistics
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from time import monotonic
+
+import pytest
+
+from forebay.client import AsyncClient, ResourceExhausted
+from forebay.errors.v1 import ErrorReason
+from forebay.query.v1 import SubmitQueryRequest
+from forebay_benchmarks.model_server.process import ModelServer
+from forebay_standalone.system import System
+
+from .accountant import Accountant
+from .canaries import COLLECTION, Canary, canaries
+from .conftest import ONE_ATTEMPT, heal
+from .fault_table import FaultTable
+from .load import Load
+from .stand import DIMENSIONS, options, running
+
+FLOOD = 10_000
+INGESTED = 20_000
+FLOODING_TENANTS = 4
+PROBES = 7
+ASKED = 300
+AT_ONCE = 2
+IDLE_TIMES = 2.0  # another tenant's first document under a flood
+ISOLATED_TIMES = 1.5  # a question's p99 while others ingest
+THROTTLED_CALLS = 20.0  # calls/s that the embedding endpoint answers
+
+pytestmark = [pytest.mark.slow_faults, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def questions_models() -> Iterator[ModelServer]:
+    """The endpoint of those who ask: the other one is busy with documents."""
+    with ModelServer.start(dimensions=DIMENSIONS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def divided(model_server: ModelServer, questions_models: ModelServer) -> Iterator[System]:
+    apart = {"FOREBAY_EMBEDDING_BASE_URL": questions_models.base_url}
+    few = {"FOREBAY_MAX_IN_FLIGHT": "4"}  # answers one after the other make a lag of questions
+    wanted = options(model_server, program_env={"retrieval": apart, "generation": few})
+    with ExitStack() as stack:
+        yield stack.enter_context(running(wanted))
+
+
+@pytest.fixture
+def system(divided: System) -> Iterator[System]:
+    yield divided
+    heal(divided)
+
+
+async def test_a_flood_of_one_tenant_does_not_delay_another(
+    load: Load, accountant: Accountant, table: FaultTable, rolls: random.Random
+) -> None:
+    with table.fault(
+        f"one tenant floods {FLOOD} documents",
+        "G10",
+        f"another's document is INDEXED within {IDLE_TIMES} x of its idle time",
+    ) as row:
+        quiet = canaries(rolls, 1, 2 * PROBES + 1)
+        await load.seed(quiet[:1])
+        idle = [await indexing_seconds(load, canary) for canary in quiet[1 : PROBES + 1]]
+        flooding = asyncio.create_task(load.ingest(canaries(rolls, 1, FLOOD)))
+        await load.until(lambda: len(load.accepted) > FLOOD // 5, seconds=120)
+        flooded = [await indexing_seconds(load, canary) for canary in quiet[PROBES + 1 :]]
+        await flooding
+        before, after = statistics.median(idle), statistics.median(flooded)
+        row.saw(f"idle {before:.2f} s, flooded {after:.2f} s, first {flooded[0]:.2f} s")
+        row.saw(*await accountant.close([], seconds=300))
+        assert after <= IDLE_TIMES * before
+
+
+async def test_questions_and_ingest_keep_their_pace_while_the_embedding_endpoint_throttles(
+    load: Load,
+    models: ModelServer,
+    accountant: Accountant,
+    table: FaultTable,
+    rolls: random.Random,
+) -> None:
+    with table.fault(
+        f"{INGESTED} documents with the embedding endpoint at 429",
+        "G7 G10",
+        f"question p99 within {ISOLATED_TIMES} x of idle, ingest's own p99 unchanged, lag drains",
+    ) as row:
+        facts = canaries(rolls, FLOODING_TENANTS, 200 // FLOODING_TENANTS)
+        await load.seed(facts)
+        idle = await paces(load, facts, rolls)
+        models.behave(kinds=["embeddings"], throttle_above=THROTTLED_CALLS)
+        more = canaries(rolls, FLOODING_TENANTS, INGESTED // FLOODING_TENANTS)
+        flooding = asyncio.create_task(load.ingest(more))
+        await load.until(lambda: len(load.accepted) > INGESTED // 5, seconds=120)
+        busy = await paces(load, facts, rolls)
+        models.behave()
+        await flooding
+        for what, before, during in zip(("question", "ingest"), idle, busy, strict=True):
+            row.saw(f"{what} p99 {before * 1000:.0f} ms idle, {during * 1000:.0f} ms busy")
+        row.saw(*await accountant.close([], seconds=400))
+        assert busy[0] <= ISOLATED_TIMES * idle[0]
+        assert busy[1] <= ISOLATED_TIMES * idle[1]
+
+
+async def test_a_question_that_cannot_be_answered_in_time_is_refused(
+    system: System,
+    load: Load,
+    models: ModelServer,
+    table: FaultTable,
+    rolls: random.Random,
+) -> None:
+    with table.fault(
+        "a question with a timeout of 1 s behind 60 s of lag",
+        "G10",
+        "refused with RESOURCE_EXHAUSTED and a time to retry",
+    ) as row:
+        facts = canaries(rolls, 1, 60)
+        await load.seed(facts)
+        models.behave(kinds=["chat"], first_token_seconds=4.0)
+        waiting = asyncio.create_task(load.ask(facts, at_once=len(facts), watched=False))
+        await load.until_ended(8)
+        token = load.token(facts[0].tenant)
+        async with AsyncClient(system.addresses.grpc, token, retry=ONE_ATTEMPT) as client:
+            with pytest.raises(ResourceExhausted) as refused:
+                await client.submit(facts[0].question, timeout=1.0)
+        models.behave()
+        await waiting
+        assert refused.value.reason == ErrorReason.ERROR_REASON_PIPELINE_OVERLOADED
+        assert refused.value.retry_delay is not None
+        row.saw(f"refused, again in {refused.value.retry_delay:.0f} s")
+
+
+async def indexing_seconds(load: Load, canary: Canary) -> float:
+    began = monotonic()
+    await load.seed([canary])
+    return monotonic() - began
+
+
+async def paces(load: Load, facts: Sequence[Canary], rolls: random.Random) -> tuple[float, float]:
+    """The 99th percentile of questions and of single documents, in seconds."""
+    client = load.client(facts[0].tenant)
+    retrieve = SubmitQueryRequest.MODE_RETRIEVE_ONLY
+    own = [fact for fact in facts if fact.tenant == facts[0].tenant]
+    asked = [rolls.choice(own).question for _ in range(ASKED)]
+    brought = canaries(rolls, 1, ASKED)
+
+    async def ask(number: int) -> None:
+        await client.ask(asked[number], mode=retrieve).answer()
+
+    async def bring(number: int) -> None:
+        canary = brought[number]
+        receipt = await load.client(canary.tenant).ingest(COLLECTION, canary.lock, text=canary.text)
+        load.accepted[canary] = receipt.etag
+
+    return await percentile(ask), await percentile(bring)
+
+
+async def percentile(call: Callable[[int], Awaitable[None]]) -> float:
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def timed(number: int) -> float:
+        async with turns:
+            began = monotonic()
+            await call(number)
+            return monotonic() - began
+
+    taken = sorted(await asyncio.gather(*(timed(number) for number in range(ASKED))))
+    return taken[ASKED * 99 // 100]
