@@ -1,7 +1,7 @@
 """Generate the contract's Python: messages, typed stubs and one facade per package.
 
 Run it as `python proto/generate.py [DESTINATION]`; without a destination the committed files of
-`forebay-contract` and `forebay-kafka` are replaced. The output depends on the proto files and the
+`forebay-contract`, `forebay-kafka` and the edge's HTTP are replaced. The output depends on the proto files and the
 locked versions of the generators alone.
 """
 
@@ -19,6 +19,7 @@ PROTO = Path(__file__).resolve().parent
 REPOSITORY = PROTO.parent
 PUBLIC_HOME = Path("proto/python/src")
 PRIVATE_HOME = Path("kafka/src")
+DESCRIBED = Path("server/src/forebay_server/http/contract.binpb")
 MYPY_PLUGINS = ("mypy", "mypy_grpc")
 
 
@@ -99,6 +100,21 @@ def drop_empty_services(home: Path) -> None:
             stub.with_suffix(".pyi").unlink(missing_ok=True)
 
 
+def write_described(destination: Path) -> None:
+    """Write the public contract with its comments, which generated Python leaves out."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        "protoc",
+        *(f"-I{PROTO / folder}" for folder in ("public", "vendor")),
+        f"-I{files('grpc_tools') / '_proto'}",
+        "--include_source_info",
+        f"--descriptor_set_out={destination}",
+        *sources(PROTO / "public"),
+    ]
+    if protoc.main(arguments) != 0:
+        raise SystemExit("protoc refused the contract; see its messages above")
+
+
 def generate(destination: Path) -> None:
     """Write all generated files below `destination`, which mirrors the repository."""
     public, private = destination / PUBLIC_HOME, destination / PRIVATE_HOME
@@ -110,6 +126,7 @@ def generate(destination: Path) -> None:
     # protovalidate for Python carries these rules for another protobuf runtime only.
     run_protoc(["buf/validate/validate.proto"], public, services=False)
     write_facades(run_protoc(sources(PROTO / "private"), private, services=False), private)
+    write_described(destination / DESCRIBED)
 
 
 if __name__ == "__main__":

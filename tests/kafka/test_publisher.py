@@ -16,6 +16,9 @@ from forebay.records.v1 import (
     DocumentRecord,
     DocumentUpdate,
     QueryRecord,
+    RetryRecord,
+    StageReport,
+    UsageRecord,
 )
 from forebay_kafka.errors import LogUnavailable, RecordTooLarge
 from forebay_kafka.history import LogHistory
@@ -40,7 +43,10 @@ EXAMPLES: dict[type[Message], Message] = {
     QueryRecord: QueryRecord(name="q", request=SubmitQueryRequest(text="How deep?")),
     ContextRecord: ContextRecord(name="q", text="How deep?"),
     AnswerRecord: AnswerRecord(event=AnswerEvent(query="q")),
+    RetryRecord: RetryRecord(group="g", source=RetryRecord.Source(topic="t", value=b"\x00")),
+    UsageRecord: UsageRecord(name="q", attempt="1"),
     DeadLetter: DeadLetter(topic="t", value=b"\x00"),
+    StageReport: StageReport(member="m"),
 }
 Log = Callable[[type[Message], Position, str], Awaitable[Received]]
 
@@ -79,6 +85,14 @@ async def test_every_record_of_every_topic_carries_its_envelope(
     }
     assert len(found.headers) == 3
     assert found.timestamp_ms == position.timestamp_ms
+
+
+async def test_a_record_that_no_caller_caused_has_no_header_for_one(
+    publisher: Publisher, log: Log, query: str
+) -> None:
+    position = await publisher.publish(StageReport(), key=query, identity_token=b"")
+    found = await log(StageReport, position, query)
+    assert [name for name, _ in found.headers] == [RECORD_TYPE_HEADER]
 
 
 def test_there_is_an_example_of_every_record() -> None:

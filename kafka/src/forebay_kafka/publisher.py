@@ -98,8 +98,9 @@ class Publisher:
         """Write a record to the topic of its type; `partition_key` is the key when not given.
 
         Records of one partition are written in the order of the calls, whether or not they are
-        awaited. The future raises LogUnavailable when the log does not acknowledge within the
-        delivery timeout, and RecordTooLarge.
+        awaited. An empty identity token says that no caller caused the record. The future raises
+        LogUnavailable when the log does not acknowledge within the delivery timeout, and
+        RecordTooLarge.
         """
         return self.publish_value(
             topic_of(message),
@@ -122,9 +123,10 @@ class Publisher:
     ) -> asyncio.Future[Position]:
         """Write a record that is serialised already, as its envelope hashes it."""
         headers: list[tuple[str, str | bytes | None]] = [
-            (RECORD_TYPE_HEADER, record_type(spec.record).encode()),
-            (IDENTITY_HEADER, identity_token),
+            (RECORD_TYPE_HEADER, record_type(spec.record).encode())
         ]
+        if identity_token:
+            headers.append((IDENTITY_HEADER, identity_token))
         if trace_parent:
             headers.append((TRACE_PARENT_HEADER, trace_parent))
         if len(value) + len(identity_token) > MAX_RECORD_BYTES - 1024:

@@ -46,7 +46,7 @@ class Pool:
         self._connections = connections
         self._limit_seconds = statement_seconds + _GRACE_SECONDS
         self._turns = asyncio.Semaphore(connections.max_size)
-        self._outage = -math.inf
+        self._outage = self._served = -math.inf
 
     @asynccontextmanager
     async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
@@ -67,11 +67,12 @@ class Pool:
     async def _turn(self) -> AsyncIterator[None]:
         came = time.monotonic()
         async with self._turns:
-            if self._outage > came:
+            if self._outage > max(came, self._served):
                 # In an outage everybody in turn would wait for a connection that never comes.
                 raise DatabaseUnavailable(UNAVAILABLE)
             try:
                 yield
+                self._served = time.monotonic()
             except StatementTimedOut:
                 raise
             except DatabaseUnavailable:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import uvloop
 
@@ -19,7 +20,7 @@ from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy_command import add_policy_arguments, run_policy
 from forebay_server.log_lines import configure_log
 from forebay_server.port import PortInUse, require_free, reserved_port
-from forebay_server.serving import serve
+from forebay_server.serving import Addresses, serve
 from forebay_server.supervisor import INVALID_CONFIGURATION, Supervisor
 from forebay_server.topics_command import run_topics
 
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "policy":
             return run_policy(chosen, SERVICES)
         if chosen.command == "serve-shared":
-            return _serve(Configuration.from_environment(), chosen.address, shared=True)
+            addresses = Addresses(*chosen.addresses)
+            return _serve(Configuration.from_environment(), addresses, shared=True)
         return _serve_all(Configuration.from_environment())
     except (ConfigurationInvalid, StorageMisconfigured) as error:
         print(f"forebay-server: {error}", file=sys.stderr)  # noqa: T201 a command speaks
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve until SIGTERM, in FOREBAY_PROCESSES processes")
     shared = commands.add_parser("serve-shared", help="what the supervisor runs; not for people")
-    shared.add_argument("address")
+    shared.add_argument("addresses", nargs="+")
     topics = commands.add_parser("topics", help="the topics of the log")
     topics.add_argument(
         "action",
@@ -64,17 +66,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve_all(configuration: Configuration) -> int:
     settings = configuration.server
+    wanted = [each for each in (settings.grpc_address, settings.http_address) if each]
     if settings.processes == 1:
-        require_free(settings.grpc_address)
-        return _serve(configuration, settings.grpc_address, shared=False)
-    with reserved_port(settings.grpc_address) as address:
-        supervisor = Supervisor(settings.processes, address, settings.drain_timeout)
+        for address in wanted:
+            require_free(address)
+        return _serve(configuration, Addresses(*wanted), shared=False)
+    with ExitStack() as reserved:
+        addresses = [reserved.enter_context(reserved_port(address)) for address in wanted]
+        supervisor = Supervisor(settings.processes, addresses, settings.drain_timeout)
         return asyncio.run(supervisor.run())
 
 
-def _serve(configuration: Configuration, address: str, *, shared: bool) -> int:
+def _serve(configuration: Configuration, addresses: Addresses, *, shared: bool) -> int:
     try:
-        uvloop.run(serve(configuration, address, shared=shared))
+        uvloop.run(serve(configuration, addresses, shared=shared))
     except asyncio.CancelledError:
         # Told to leave before it had begun to serve: nothing was promised to anybody.
         return 0

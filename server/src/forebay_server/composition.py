@@ -26,7 +26,7 @@ from forebay_kafka.group_lag import GroupLag
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.record_times import RecordTimes
 from forebay_kafka.records import RecordReader
-from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.settings import CredentialsInvalid, KafkaSettings
 from forebay_postgres import CatalogueReader, PostgresSettings, open_retrieve_pool
 from forebay_server.answers.delivery import AnswerDelivery
 from forebay_server.answers.reader import AnswerReader
@@ -38,6 +38,7 @@ from forebay_server.governance.policy_source import PolicySource
 from forebay_server.governance.standing import Standing
 from forebay_server.governance.trusted_issuers import IssuerSource
 from forebay_server.governance.validation import RequestValidator
+from forebay_server.http.server import HttpOptions, HttpServer
 from forebay_server.ingest.catalogue import DocumentCatalogue
 from forebay_server.ingest.intake import DocumentIntake
 from forebay_server.ingest.page_tokens import PageTokens
@@ -74,6 +75,7 @@ from forebay_server.services.query_service import QueryService
 from forebay_server.settings import ServerSettings, read_settings
 
 LOG_RETRY_SECONDS = 1.0
+EDGE = "edge"  # its name among the log's accounts
 
 QUERY_SERVICE = SubmitQueryRequest.DESCRIPTOR.file.services_by_name["QueryService"]
 INGEST_SERVICE = IngestDocumentRequest.DESCRIPTOR.file.services_by_name["IngestService"]
@@ -96,19 +98,21 @@ class Configuration:
     @classmethod
     def from_environment(cls) -> Configuration:
         """Read it; ConfigurationInvalid names the variable and its rule."""
-        return cls(
-            read_settings(ServerSettings),
-            read_settings(KafkaSettings),
-            read_settings(PostgresSettings),
-        )
+        kafka = read_settings(KafkaSettings)
+        try:
+            kafka = kafka.acting_as(EDGE)
+        except CredentialsInvalid as error:
+            raise ConfigurationInvalid(str(error)) from error
+        return cls(read_settings(ServerSettings), kafka, read_settings(PostgresSettings))
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A server that has not started yet, and what it is to serve."""
+    """Servers that have not started yet, and what they are to serve; `http` where it is wanted."""
 
     server: RpcServer
     services: Mapping[ServiceDescriptor, object]
+    http: HttpServer | None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class _Pipeline:
+    lag: GroupLag
     admission: Admission
     status: PipelineStatusReader
     letters: LetterIndex
@@ -172,7 +177,32 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
             INGEST_SERVICE: _ingest_service(parts),
             PIPELINE_SERVICE: await _pipeline_service(parts, pipeline),
         }
-        yield Edge(RpcServer(Gate(chain, drain, meter), drain, share_port=share_port), services)
+        options = _http_options(settings, rules, pipeline.lag, share_port=share_port)
+        http = HttpServer(services, chain, drain, meter, options)
+        yield Edge(
+            RpcServer(Gate(chain, drain, meter), drain, share_port=share_port),
+            services,
+            http if settings.http_address else None,
+        )
+
+
+def _http_options(
+    settings: ServerSettings, rules: _Rules, lag: GroupLag, *, share_port: bool
+) -> HttpOptions:
+    async def log_answers() -> bool:
+        return bool(await lag.fresh())
+
+    async def policy_is_good() -> bool:
+        return rules.policy.problem is None
+
+    return HttpOptions(
+        envelope_jwks=settings.envelope_jwks_file.read_text(),
+        origins=settings.http_origins,
+        checks={"log": log_answers, "keys": rules.issuers.keys_loaded, "policy": policy_is_good},
+        certificate_file=settings.tls_certificate_file,
+        key_file=settings.tls_key_file,
+        share_port=share_port,
+    )
 
 
 async def _rules(settings: ServerSettings, stack: AsyncExitStack) -> _Rules:
@@ -236,7 +266,7 @@ async def _pipeline(parts: _Parts, admission: Admission) -> _Pipeline:
     times = RecordTimes(kafka)
     for part in (lag, reports, letters, times):
         await parts.stack.enter_async_context(part)
-    return _Pipeline(admission, PipelineStatusReader(lag, reports, times, letters), letters)
+    return _Pipeline(lag, admission, PipelineStatusReader(lag, reports, times, letters), letters)
 
 
 async def _pipeline_service(parts: _Parts, pipeline: _Pipeline) -> PipelineService:

@@ -7,15 +7,24 @@ import gc
 import logging
 import signal
 import sys
+from dataclasses import dataclass
 
 import grpc
 
 from forebay_server.composition import Configuration, edge
 from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.rpc.server import tls_credentials
-from forebay_server.settings import ServerSettings
+from forebay_server.settings import ServerSettings, split_address
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where to serve, as `host:port`; HTTP only where there is an address."""
+
+    grpc: str
+    http: str | None = None
 
 
 class Leaving:
@@ -53,10 +62,10 @@ class Leaving:
         self._leave()
 
 
-async def serve(configuration: Configuration, address: str, *, shared: bool) -> None:
-    """Serve `host:port` until it is time to leave, then drain.
+async def serve(configuration: Configuration, addresses: Addresses, *, shared: bool) -> None:
+    """Serve until it is time to leave, then drain.
 
-    `shared` says that other processes of the same supervisor serve the port too. Raises
+    `shared` says that other processes of the same supervisor serve the ports too. Raises
     ConfigurationInvalid, and CancelledError when it is to leave before it has started.
     """
     settings = configuration.server
@@ -65,14 +74,20 @@ async def serve(configuration: Configuration, address: str, *, shared: bool) -> 
         await leaving.follow_supervisor()
     credentials = _credentials(settings)
     async with edge(configuration, share_port=shared) as built:
-        port = await built.server.start(built.services, address, credentials)
+        port = await built.server.start(built.services, addresses.grpc, credentials)
+        if built.http is not None and addresses.http is not None:
+            await built.http.start(*split_address(addresses.http))
         # What was loaded up to now stays: collections need not look at it again.
         gc.collect()
         gc.freeze()
-        _log.info("serving", extra={"address": address, "port": port})
+        served = {"address": addresses.grpc, "port": port, "http": addresses.http}
+        _log.info("serving", extra=served)
         await leaving.wait()
         _log.info("draining", extra={"seconds": settings.drain_timeout})
-        await built.server.drain(settings.drain_timeout)
+        drains = [built.server.drain(settings.drain_timeout)]
+        if built.http is not None:
+            drains.append(built.http.drain(settings.drain_timeout))
+        await asyncio.gather(*drains)
 
 
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:

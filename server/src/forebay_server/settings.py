@@ -20,6 +20,9 @@ class ServerSettings(BaseSettings):
     The envelope key is a private Ed25519 JWK, the envelope JWKS the public keys that the edge
     itself believes; the seal file holds one or two secrets in hexadecimal, the current one first.
 
+    HTTP is served where there is an HTTP address; `http_origins` are the origins whose pages may
+    call, as browsers spell them.
+
     The limits URL names the Redis in which all processes count calls together; without it, one
     process counts in its memory.
 
@@ -30,6 +33,8 @@ class ServerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FOREBAY_", frozen=True)
 
     grpc_address: str = "127.0.0.1:7080"
+    http_address: str | None = None
+    http_origins: tuple[str, ...] = ()
     metrics_address: str | None = None
     processes: int = Field(default=1, ge=1, le=256)
     limits_url: SecretStr | None = None
@@ -43,7 +48,7 @@ class ServerSettings(BaseSettings):
     # Kubernetes grants 30 s between SIGTERM and SIGKILL.
     drain_timeout: float = Field(default=25.0, ge=0, le=3600)
 
-    @field_validator("grpc_address", "metrics_address")
+    @field_validator("grpc_address", "http_address", "metrics_address")
     @classmethod
     def _host_and_port(cls, address: str | None) -> str | None:
         if address is not None:

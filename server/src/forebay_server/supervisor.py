@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 
 INVALID_CONFIGURATION = 2  # a child that says so would say it again
 FIRST_DELAY = 0.5
@@ -23,11 +24,11 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Runs `count` processes that serve `address`, until it is told to stop."""
+    """Runs `count` processes that serve the addresses, until it is told to stop."""
 
-    def __init__(self, count: int, address: str, drain_timeout: float) -> None:
+    def __init__(self, count: int, addresses: Sequence[str], drain_timeout: float) -> None:
         self._count = count
-        self._command = [sys.executable, "-m", "forebay_server", "serve-shared", address]
+        self._command = [sys.executable, "-m", "forebay_server", "serve-shared", *addresses]
         self._kill_after = drain_timeout + KILL_MARGIN
         self._stop = asyncio.Event()
         self._exit_code = 0

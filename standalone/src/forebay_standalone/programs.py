@@ -93,7 +93,11 @@ def issuer_program(state: StateFolder, port: int) -> Program:
 
 
 def edge_program(
-    connections: Connections, files: Installation, grpc_address: str, processes: int
+    connections: Connections,
+    files: Installation,
+    grpc_address: str,
+    http_address: str,
+    processes: int,
 ) -> Program:
     """Give the edge."""
     env = {
@@ -102,6 +106,7 @@ def edge_program(
         "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
         "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
         "FOREBAY_GRPC_ADDRESS": grpc_address,
+        "FOREBAY_HTTP_ADDRESS": http_address,
         "FOREBAY_PROCESSES": str(processes),
         "FOREBAY_ISSUERS_FILE": str(files.issuers),
         "FOREBAY_POLICY_FILE": str(files.policy),

@@ -174,7 +174,7 @@ class System:
 
     def _describe_storage(self) -> None:
         count = self.options.sizes.brokers
-        ports = remembered_ports(self.state.ports, (*broker_ports(count), "postgres"))
+        ports = remembered_ports(self.state.ports, (*broker_ports(count), "postgres", "issuer"))
         path, logs = self.state.path, self.state.logs
         self.brokers = brokers(
             path,
@@ -187,7 +187,8 @@ class System:
         self._detoured_kafka = detour_port(ports)
         postgres = path / "postgres"
         self.postgres = PostgresServer(postgres, ports["postgres"], log=logs / "postgres.log")
-        url = f"http://{LOOPBACK}:{self.options.http_port}"
+        self._issuer_port = ports["issuer"]
+        url = f"http://{LOOPBACK}:{self._issuer_port}"
         self.issuer = DevelopmentIssuer(self.state.secrets, url)
 
     def _table(self) -> tuple[tuple[Step, ...], tuple[Program, ...]]:
@@ -204,8 +205,14 @@ class System:
             retrieve_dsn=_by(detours.postgres, port, retrieve),
         )
         return steps(connections, files), (
-            issuer_program(self.state, options.http_port),
-            edge_program(connections, files, self.addresses.grpc, options.sizes.edge),
+            issuer_program(self.state, self._issuer_port),
+            edge_program(
+                connections,
+                files,
+                self.addresses.grpc,
+                self.addresses.http,
+                options.sizes.edge,
+            ),
             *worker_programs(self.state, connections, files, options.sizes),
         )
 

@@ -22,8 +22,8 @@ PORT = click.IntRange(1, 65_535)
     show_default=True,
     help="Folder for data, keys and logs.",
 )
-@click.option("--grpc-port", type=PORT, default=GRPC_PORT, show_default=True, help="The edge.")
-@click.option("--http-port", type=PORT, default=HTTP_PORT, show_default=True, help="The issuer.")
+@click.option("--grpc-port", type=PORT, default=GRPC_PORT, show_default=True, help="gRPC.")
+@click.option("--http-port", type=PORT, default=HTTP_PORT, show_default=True, help="HTTP.")
 @click.option("--processes", type=click.IntRange(1), default=1, help="Processes of the edge.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes per worker program.")
 def up(state_dir: Path, grpc_port: int, http_port: int, processes: int, workers: int) -> None:

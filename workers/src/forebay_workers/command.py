@@ -77,7 +77,7 @@ async def _run(
     running = [asyncio.create_task(loop.run(stop)) for loop in worker.loops]
     beside = [
         asyncio.create_task(_announce(settings, worker.loops)),
-        asyncio.create_task(worker.reports.run()),
+        *(asyncio.create_task(reports.run()) for reports in worker.reports),
     ]
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     # Stages that share a process share its fate: a supervisor starts all of them anew.
@@ -85,7 +85,7 @@ async def _run(
     await asyncio.wait(running)
     for task in beside:
         task.cancel()
-    await worker.reports.leave()
+    await asyncio.gather(*(reports.leave() for reports in worker.reports))
     return running
 
 

@@ -53,9 +53,6 @@ from forebay_workers.settings import (
 )
 from forebay_workers.stage_reports import StageReports, stage_word
 
-# Somebody waits for a query: where its stage cannot go on, the asker hears of it within 5 s.
-RETRIEVAL_RETRY = RetryPolicy(budget=2.0, longest_delay=0.5)
-
 SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
 LOCAL_MODEL_SLOTS = 4  # the model has one thread; the database works meanwhile
 DATABASE_SLOTS = 32  # what waits for a connection beyond the pool's only waits longer
@@ -76,7 +73,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the stages of one process share; `stack` ends what a stage opens."""
+    """What a stage is made from; `stack` ends what it opens."""
 
     configuration: Configuration
     publisher: Publisher
@@ -92,7 +89,7 @@ class Worker:
     """What a process runs."""
 
     loops: tuple[RecordLoop, ...]
-    reports: StageReports
+    reports: tuple[StageReports, ...]
     clock: SystemClock
 
 
@@ -104,12 +101,23 @@ async def worker_of(configuration: Configuration, names: tuple[str, ...]) -> Asy
     """
     verifier = EnvelopeVerifier.from_file(configuration.worker.envelope_jwks_file)
     async with AsyncExitStack() as stack:
-        publisher = await stack.enter_async_context(Publisher(configuration.kafka))
-        parts = Parts(configuration, publisher, RecordReader(verifier), stack)
-        clock = SystemClock()
-        stages = [await STAGES[name](parts) for name in names]
-        loops = tuple(_record_loop(parts, stage, clock) for stage in stages)
-        yield Worker(loops, StageReports(publisher, loops, clock.wall_time), clock)
+        reader, clock = RecordReader(verifier), SystemClock()
+        loops, reports = [], []
+        for name in names:
+            parts = await _parts_of(name, configuration, reader, stack)
+            loop = _record_loop(parts, await STAGES[name](parts), clock)
+            loops.append(loop)
+            reports.append(StageReports(parts.publisher, (loop,), clock.wall_time))
+        yield Worker(tuple(loops), tuple(reports), clock)
+
+
+async def _parts_of(
+    name: str, configuration: Configuration, reader: RecordReader, stack: AsyncExitStack
+) -> Parts:
+    # Each stage signs in at the log as itself, and may do there what the contract gives it.
+    own = replace(configuration, kafka=configuration.kafka.acting_as(name))
+    publisher = await stack.enter_async_context(Publisher(own.kafka))
+    return Parts(own, publisher, reader, stack)
 
 
 def stage_names() -> tuple[str, ...]:
@@ -209,9 +217,7 @@ def _loop_settings(configuration: Configuration, stage: Stage[Any]) -> LoopSetti
         retry=_retry_policy(configuration.retry),
         breaker=_breaker_policy(configuration.breaker),
     )
-    if isinstance(stage, Retrieval):
-        return replace(settings, retry=RETRIEVAL_RETRY, breaker=None)
-    if isinstance(stage, Generation):
+    if isinstance(stage, Retrieval | Generation):
         # An error at once is worth more to who waits than a stage that holds out.
         return replace(settings, retry=replace(settings.retry, rounds=()), breaker=None)
     return replace(settings, max_in_flight=_slots(configuration, stage))

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from google.rpc.code_pb2 import Code
 
 from forebay.errors.v1 import ErrorReason
 from forebay_workers.record_loop.stage import Retry
 
-Rules = Mapping[type[Exception], Retry]
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """Tried again in place, for so many seconds."""
+
+    seconds: float
+
+
+Rules = Mapping[type[Exception], Retry | For]
 
 
 class StageFailure(Exception):
     """An error of a dependency, together with what this stage does about it.
 
-    Code, reason, metadata and `retry_after` (seconds) are those of the cause.
+    Code, reason, metadata and `retry_after` (seconds) are those of the cause; `patience` is for
+    how many seconds it is tried in place, None for as long as the stage's policy says.
     """
 
-    def __init__(self, cause: Exception, retry: Retry) -> None:
+    def __init__(self, cause: Exception, rule: Retry | For) -> None:
         super().__init__(str(cause))
-        self.retry = retry
+        self.retry = Retry.BRIEFLY if isinstance(rule, For) else rule
+        self.patience = rule.seconds if isinstance(rule, For) else None
         self.code: int = getattr(cause, "code", Code.INTERNAL)
         self.reason: ErrorReason.ValueType = getattr(
             cause, "reason", ErrorReason.ERROR_REASON_INTERNAL
@@ -36,5 +47,5 @@ def judged(rules: Rules) -> Iterator[None]:
     try:
         yield
     except tuple(rules) as error:
-        retry = next(rule for kind, rule in rules.items() if isinstance(error, kind))
-        raise StageFailure(error, retry) from error
+        rule = next(rule for kind, rule in rules.items() if isinstance(error, kind))
+        raise StageFailure(error, rule) from error

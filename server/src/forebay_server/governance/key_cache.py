@@ -57,6 +57,12 @@ class KeyCache:
             raise IssuerUnavailable(self._issuer.issuer)
         return key
 
+    async def loaded(self) -> bool:
+        """Whether there are keys to judge tokens by; asks for them where there are none yet."""
+        if self._age() > self._issuer.hard_age_seconds:
+            await self._refresh()
+        return self._age() <= self._issuer.hard_age_seconds
+
     async def close(self) -> None:
         """End a refresh that still runs."""
         if self._refresh_task is not None:

@@ -39,6 +39,10 @@ class IssuerSource(WatchedFile[Sequence[Issuer]]):
         self._caches = [issuer.keys for issuer in self._trusted]
         self.authenticator = TokenAuthenticator(self._trusted, clock)
 
+    async def keys_loaded(self) -> bool:
+        """Whether there are keys of every issuer."""
+        return all([await issuer.keys.loaded() for issuer in self._trusted])
+
     def adopted(self, value: Sequence[Issuer]) -> None:
         """Believe these issuers from now on, and no other."""
         known = {issuer.rules.issuer: issuer for issuer in self._trusted}

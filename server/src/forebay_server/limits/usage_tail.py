@@ -54,6 +54,7 @@ class UsageTail:
         self._next: dict[int, int] = {}  # offsets that are expected from the log
         self._due: dict[int, int] = {}  # ends that the log had when this began
         self._held_back = False
+        self._refused = 0
 
     async def __aenter__(self) -> Self:
         """Start reading; the log may come later."""
@@ -124,13 +125,21 @@ class UsageTail:
         try:
             verified = self._records.read(received)
         except KafkaError as error:
-            _log.warning("usage at %d/%d: %s", received.partition, received.offset, error)
+            self._refuse(received, error)
         else:
             if isinstance(verified.message, UsageRecord):
                 self._ledger.charge(verified.envelope.identity.tenant, verified.message)
         if received.offset + 1 >= self._due.get(received.partition, math.inf):
             del self._due[received.partition]
             self._settle()
+
+    def _refuse(self, received: Received, error: KafkaError) -> None:
+        # Said at the 1st, 10th, 100th…: whoever can write the topic must not fill the log.
+        self._refused += 1
+        if self._refused == 10 ** (len(str(self._refused)) - 1):
+            place = f"{received.partition}/{received.offset}"
+            facts = {"error": str(error), "at": place, "up_to_now": self._refused}
+            _log.warning("a usage record counts for nobody", extra=facts)
 
     def _settle(self) -> None:
         if len(self._next) == self._count and not self._due:

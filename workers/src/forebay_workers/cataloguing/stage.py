@@ -13,7 +13,6 @@ from forebay_kafka.errors import RecordInvalid
 from forebay_kafka.partitioning import document_key as record_key
 from forebay_kafka.partitioning import document_partition_key
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Verified
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
 from forebay_postgres.errors import DatabaseUnavailable
@@ -39,11 +38,6 @@ class Cataloguing:
     def __init__(self, catalogue: CatalogueWriter, publisher: Publisher) -> None:
         self._catalogue = catalogue
         self._publisher = publisher
-
-    def lane(self, record: Verified[Message]) -> str:
-        """Versions and updates of one document follow one another."""
-        envelope = record.envelope
-        return document_partition_key(envelope.identity.tenant, envelope.name)
 
     async def process(self, work: Work[Message]) -> None:
         """Catalogue one record and end the version that lost by it."""

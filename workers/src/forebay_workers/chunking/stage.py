@@ -12,7 +12,6 @@ from forebay.records.v1 import ChunkSet, DocumentRecord, Stage
 from forebay_kafka.failure import status_of
 from forebay_kafka.partitioning import chunk_set_key, document_partition_key
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Verified
 from forebay_workers.chunking.chunk import Chunk
 from forebay_workers.chunking.chunker import CHUNKING, chunk
 from forebay_workers.parsing.errors import ParsingError
@@ -34,11 +33,6 @@ class Chunking:
         self._publisher = publisher
         self._window_tokens = window_tokens
 
-    def lane(self, record: Verified[DocumentRecord]) -> str:
-        """Versions of one document follow one another."""
-        envelope = record.envelope
-        return document_partition_key(envelope.identity.tenant, envelope.name)
-
     async def process(self, work: Work[DocumentRecord]) -> None:
         """Cut one version."""
         document = work.message.document
@@ -57,14 +51,10 @@ class Chunking:
         chunk_set.error.CopyFrom(status_of(error))
         await self._publish(work, chunk_set)
 
-    def lane_of_key(self, key: str) -> str:
-        """The lane of the document that the key names a version of."""
-        return key.rpartition("@")[0]
-
     async def end(self, key: str) -> None:
         """End the chunks of a version that was deleted or replaced."""
         await self._publisher.tombstone(
-            ChunkSet, key=f"{key}/{CHUNKING}", partition_key=self.lane_of_key(key)
+            ChunkSet, key=f"{key}/{CHUNKING}", partition_key=key.rpartition("@")[0]
         )
 
     async def take_over(self, partitions: frozenset[int]) -> None:

@@ -11,8 +11,6 @@ from google.rpc.status_pb2 import Status
 
 from forebay.records.v1 import ChunkSet, Stage
 from forebay_kafka.failure import error_info
-from forebay_kafka.partitioning import document_partition_key
-from forebay_kafka.records import Verified
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Failure
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
@@ -59,11 +57,6 @@ class Embedding:
         self._writer = index_writer
         self._index = serving_index
         self._model = model
-
-    def lane(self, record: Verified[ChunkSet]) -> str:
-        """Versions of one document follow one another."""
-        envelope = record.envelope
-        return document_partition_key(envelope.identity.tenant, envelope.name)
 
     async def process(self, work: Work[ChunkSet]) -> None:
         """Index a version, or note why there is nothing to index."""

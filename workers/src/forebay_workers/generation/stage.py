@@ -11,7 +11,6 @@ from forebay.query.v1 import Passage
 from forebay.records.v1 import ContextRecord, Stage
 from forebay_kafka.failure import status_of
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Verified
 from forebay_workers.answer_writer import AnswerFailure
 from forebay_workers.generation.answer_in_progress import AnswerInProgress
 from forebay_workers.generation.errors import AttemptsExhausted
@@ -64,10 +63,6 @@ class Generation:
         self._output = output
         self._failure = AnswerFailure(publisher, answers)
         self._begun: dict[tuple[int, str], AnswerInProgress] = {}
-
-    def lane(self, record: Verified[ContextRecord]) -> str:
-        """Deliveries of one query follow one another."""
-        return record.message.name
 
     async def process(self, work: Work[ContextRecord]) -> None:
         """Answer a query, unless the log says that it has ended."""

@@ -57,8 +57,12 @@ class Backoff:
         delay = self.delay(error, attempt=attempt)
         if retry in (Retry.UNTIL_BACK, Retry.THROTTLED):
             return delay
-        if retry is Retry.NEVER or elapsed + delay > self._policy.budget:
+        if retry is Retry.NEVER or elapsed + delay > self._budget(error):
             return None
         if retry is None and attempt >= self._policy.unknown_attempts:
             return None
         return delay
+
+    def _budget(self, error: Exception) -> float:
+        patience = getattr(error, "patience", None)
+        return patience if isinstance(patience, int | float) else self._policy.budget

@@ -17,7 +17,8 @@ class Retry(Enum):
     """What an error says about trying the same record again: its attribute `retry`.
 
     An error without it counts as BRIEFLY with few attempts (`RetryPolicy.unknown_attempts`).
-    An attribute `retry_after`, in seconds, is honoured as the shortest wait.
+    An attribute `retry_after`, in seconds, is honoured as the shortest wait; an attribute
+    `patience`, in seconds, takes the place of `RetryPolicy.budget`.
     """
 
     NEVER = auto()

@@ -12,7 +12,6 @@ from forebay.query.v1 import AnswerEvent, Passage, Span, SubmitQueryRequest
 from forebay.records.v1 import ContextRecord, QueryRecord, Stage
 from forebay_kafka.failure import status_of
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Verified
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMissing
 from forebay_postgres.retriever import FoundPassage
 from forebay_workers.answer_writer import YIELD_SECONDS, AnswerFailure, AnswerWriter
@@ -27,14 +26,15 @@ from forebay_workers.models.errors import (
 )
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.retrieval.search import Search
-from forebay_workers.stage_failure import Rules, judged
+from forebay_workers.stage_failure import For, Rules, judged
 
-# Somebody waits: the stage's retry budget is seconds, then the query fails. An endpoint that
-# throttles is alive, and its delays end within most deadlines.
+# Without the index there is no answer: the asker hears of it within 5 s. An endpoint of a model
+# hiccups more often than it is down, and its delays end within most deadlines.
+WITHOUT_INDEX = For(2.0)
 RULES: Rules = {
-    DatabaseUnavailable: Retry.BRIEFLY,
-    ServingIndexMissing: Retry.BRIEFLY,
-    IndexWithdrawn: Retry.BRIEFLY,
+    DatabaseUnavailable: WITHOUT_INDEX,
+    ServingIndexMissing: WITHOUT_INDEX,
+    IndexWithdrawn: WITHOUT_INDEX,
     ModelThrottled: Retry.THROTTLED,
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
@@ -67,10 +67,6 @@ class Retrieval:
         self._contexts = contexts
         self._outputs = outputs
         self._failure = AnswerFailure(publisher, answers)
-
-    def lane(self, record: Verified[QueryRecord]) -> str:
-        """Deliveries of one query follow one another."""
-        return record.message.name
 
     async def process(self, work: Work[QueryRecord]) -> None:
         """Look for passages and hand them on, unless the log says that this was done."""

@@ -1,0 +1,1 @@
+"""HTTP: the contract's methods transcoded to paths, JSON and event streams."""

@@ -1,0 +1,171 @@
+"""connexion's application: it routes by the OpenAPI document; operations do the rest.
+
+connexion's own checks of tokens, bodies and parameters are left out: the chain that gRPC calls go
+through is the only set of rules, and it admits a caller before anything of its call is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from connexion.apps.asynchronous import AsyncApp
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.operations.abstract import AbstractOperation
+from connexion.resolver import Resolver
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp
+
+from forebay_server.errors import EdgeError
+from forebay_server.http.bindings import Binding
+from forebay_server.http.errors import PathUnknown, VerbUnknown
+from forebay_server.http.operations import Ended, Operations, code_name, trace_of
+from forebay_server.http.path_templates import routable
+from forebay_server.http.replies import refusal
+from forebay_server.http.requests import ClientGone, Receive, Request, Scope, Send
+from forebay_server.metrics.calls import UNKNOWN, CallMeter
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+# Answers are data: a browser that shows one as a page runs and loads nothing.
+CONTENT_SECURITY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+CORS_MAX_AGE = 600  # seconds; browsers cap it at two hours and less
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Content-Encoding",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "Traceparent",
+)
+RESPONSE_HEADERS = (
+    "ETag",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+)
+
+
+def application(
+    document: Mapping[str, Any],
+    operations: Operations,
+    pages: Mapping[str, ASGIApp],
+    origins: Iterable[str],
+    meter: CallMeter,
+) -> ASGIApp:
+    """The ASGI application: the document's paths, and pages by their paths."""
+    refusals = partial(Refusals, bindings=operations.bindings, pages=frozenset(pages), meter=meter)
+    app = AsyncApp(__name__, middlewares=[refusals, Routes, Transcoded])
+    app.add_api(dict(document), resolver=Resolver(partial(_function, operations)))
+    for path, page in pages.items():
+        app.add_url_rule(path, view_func=page, methods=["GET"])
+    allowed = list(origins)
+    if not allowed:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=allowed,
+        allow_methods=sorted({binding.verb for binding in operations.bindings}),
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=RESPONSE_HEADERS,
+        max_age=CORS_MAX_AGE,
+    )
+
+
+class Refusals:
+    """Turns everything that fails into one form of answer, whoever failed it."""
+
+    def __init__(
+        self, app: ASGIApp, bindings: Iterable[Binding], pages: frozenset[str], meter: CallMeter
+    ) -> None:
+        self._app = app
+        self._bindings = list(bindings)
+        self._pages = pages
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        guarded = partial(_send_guarded, send)
+        request = Request(scope, receive)
+        try:
+            # Starlette's routers raise what they refuse where they see an application.
+            scope["app"] = self
+            scope["path"] = routable(scope["raw_path"])
+            await self._app(scope, receive, guarded)
+        except (ClientGone, Ended):
+            return
+        except Exception as error:  # noqa: BLE001 the last place before the client
+            await self._refuse(error, request, guarded)
+
+    async def _refuse(self, error: Exception, request: Request, send: Send) -> None:
+        if isinstance(error, HTTPException):
+            error = self._known(request)
+            with self._meter.running(UNKNOWN) as outcome:
+                outcome.code = code_name(error)
+        await refusal(error, trace_of(request)).send(send)
+
+    def _known(self, request: Request) -> EdgeError:
+        path = request.scope["path"]
+        # By the contract's templates: a router's own paths are wider, `abc:guess` fits an id there.
+        verbs = {b.verb for b in self._bindings if b.template.match(path) is not None}
+        if path in self._pages:
+            verbs.add("GET")
+        return VerbUnknown(verbs) if verbs else PathUnknown()
+
+
+class Routes(RoutingMiddleware):
+    """connexion's routing without redirects: a path with a slash too many is another path."""
+
+    def add_api(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 connexion's own
+        """Take the routes of a document."""
+        super().add_api(*arguments, **options)
+        self.router.redirect_slashes = False
+        for route in self.router.routes:
+            if isinstance(route, Mount) and isinstance(route.app, Router):
+                route.app.redirect_slashes = False
+
+
+class TranscodedApi(RoutedAPI[ASGIApp]):
+    """The operations of one document, each the function that its resolver found."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 connexion's own
+        super().__init__(*arguments, **options)
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+        """The function itself: it is an ASGI application."""
+        function: ASGIApp = operation.function
+        return function
+
+
+class Transcoded(RoutedMiddleware[TranscodedApi]):
+    """Runs the operation that a request was routed to."""
+
+    api_cls = TranscodedApi
+
+
+def _function(
+    operations: Operations, operation_id: str
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    return partial(operations.answer, operation_id)
+
+
+async def _send_guarded(send: Send, message: Any) -> None:  # noqa: ANN401 an ASGI event
+    if message["type"] == "http.response.start":
+        headers = [*message["headers"], *SECURITY_HEADERS]
+        if not any(name == CONTENT_SECURITY[0] for name, _ in headers):
+            headers.append(CONTENT_SECURITY)
+        message = {**message, "headers": headers}
+    await send(message)

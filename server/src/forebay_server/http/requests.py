@@ -1,0 +1,132 @@
+"""One HTTP request as the transcoder needs it: headers, path, query and a bounded body."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from forebay_server.errors import FieldInvalid, Violation
+from forebay_server.http.errors import BodyTooLarge, BodyTooSlow, MediaTypeUnknown
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+GZIP_WINDOW = 31  # zlib's way to say: with gzip's header and checksum
+# Whoever sends too much should be able to read why: what is sent is thrown away for so long.
+LINGER_SECONDS = 5.0
+LINGER_FACTOR = 4
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete; there is nobody to answer."""
+
+
+class Request:
+    """The parts of an ASGI HTTP scope that count; everything else a client sends means nothing."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+
+    def headers(self, name: str) -> list[str]:
+        """The values of all headers of that lower-case name."""
+        wanted = name.encode()
+        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted]
+
+    def header(self, name: str) -> str:
+        """The one value of a header, empty without one. Raises FieldInvalid for several."""
+        values = self.headers(name)
+        if len(values) > 1:
+            raise FieldInvalid(Violation(_title(name), "header.single", "must be sent once"))
+        return values[0] if values else ""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body was announced."""
+        length = self.header("content-length")
+        return bool(self.headers("transfer-encoding")) or length not in ("", "0")
+
+    async def body(self, limit: int, seconds: float) -> bytes:
+        """The whole JSON body, unpacked, of at most `limit` bytes.
+
+        Raises BodyTooLarge, BodyTooSlow, MediaTypeUnknown, FieldInvalid and ClientGone.
+        """
+        unpack = _unpacker(self.header("content-encoding"), limit)
+        try:
+            async with asyncio.timeout(seconds):
+                content = unpack(await self._read(limit))
+        except TimeoutError as error:
+            raise BodyTooSlow(seconds) from error
+        if content:
+            self._require_json()
+        return content
+
+    async def _read(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in self._parts():
+            size += len(part)
+            if size > limit:
+                await self._discard(limit)
+                raise BodyTooLarge(limit)
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _parts(self) -> Any:  # noqa: ANN401 an asynchronous generator of bytes
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
+
+    async def _discard(self, limit: int) -> None:
+        left = limit * LINGER_FACTOR
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                async for part in self._parts():
+                    left -= len(part)
+                    if left < 0:
+                        return
+        except TimeoutError:
+            return
+
+    def _require_json(self) -> None:
+        kind, *options = self.header("content-type").lower().split(";")
+        charsets = [option.strip() for option in options if "charset" in option]
+        if kind.strip() != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
+            raise MediaTypeUnknown("Content-Type", JSON)
+
+
+def _unpacker(encoding: str, limit: int) -> Callable[[bytes], bytes]:
+    if encoding.strip().lower() in ("", "identity"):
+        return bytes
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        raise MediaTypeUnknown("Content-Encoding", "gzip")
+
+    def unpack(packed: bytes) -> bytes:
+        inflater = zlib.decompressobj(wbits=GZIP_WINDOW)
+        try:
+            content = inflater.decompress(packed, limit + 1)
+        except zlib.error as error:
+            raise _not_gzip() from error
+        if len(content) > limit:
+            raise BodyTooLarge(limit)
+        if not inflater.eof or inflater.unused_data:
+            raise _not_gzip()
+        return content
+
+    return unpack
+
+
+def _not_gzip() -> FieldInvalid:
+    return FieldInvalid(Violation("", "body.gzip", "the body is not one gzip member (RFC 1952)"))
+
+
+def _title(name: str) -> str:
+    return "-".join(word.capitalize() for word in name.split("-"))
