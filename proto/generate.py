@@ -1,8 +1,8 @@
 """Generate the contract's Python: messages, typed stubs and one facade per package.
 
 Run it as `python proto/generate.py [DESTINATION]`; without a destination the committed files of
-`forebay-contract`, `forebay-kafka` and the edge's HTTP are replaced. The output depends on the proto files and the
-locked versions of the generators alone.
+`forebay-contract`, `forebay-kafka` and the edge's HTTP are replaced. The output depends on the
+proto files and the locked versions of the generators alone.
 """
 
 from __future__ import annotations
