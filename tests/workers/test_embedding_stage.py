@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from forebay.policy.v1 import Visibility
 from forebay.records.v1 import ChunkSet
@@ -59,15 +61,25 @@ class Indexes:
 
 
 class ChunkModel:
+    """A model that counts what it is paid for."""
+
     name = "m"
     dimensions = 2
 
+    def __init__(self) -> None:
+        self.paid: list[str] = []
 
-def work() -> Work[ChunkSet]:
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.paid += texts
+        return np.ones((len(texts), 2), np.float32)
+
+
+def work(*texts: str) -> Work[ChunkSet]:
     identity = Identity(
         "i", "acme", "ada", "t", Visibility.VISIBILITY_INTERNAL, (), GenerationLimits("", 1, 1), "1"
     )
-    chunk_set = ChunkSet(name=NAME, version=VERSION, chunks=ChunkSet.Chunks())
+    chunks = ChunkSet.Chunks(chunks=[ChunkSet.Chunk(text=text) for text in texts])
+    chunk_set = ChunkSet(name=NAME, version=VERSION, chunks=chunks)
     envelope = Envelope(identity, "", "", Statement(NAME), 0)
     source = Received("forebay.chunks.v1", 0, 0, 0, b"k", b"", ())
     return Work(chunk_set, envelope, b"token", None, source, 1, None)
@@ -79,10 +91,16 @@ def indexes() -> Indexes:
 
 
 @pytest.fixture
-def stage(indexes: Indexes) -> Embedding:
-    model = cast("EmbeddingModel", ChunkModel())
-    serving = ServingIndex(cast("IndexRegistry", indexes), model, "c1")
-    return Embedding(cast("CatalogueWriter", None), cast("IndexWriter", indexes), serving, model)
+def model() -> ChunkModel:
+    return ChunkModel()
+
+
+@pytest.fixture
+def stage(indexes: Indexes, model: ChunkModel) -> Embedding:
+    embedding = cast("EmbeddingModel", model)
+    serving = ServingIndex(cast("IndexRegistry", indexes), embedding, "c1")
+    writer = cast("IndexWriter", indexes)
+    return Embedding(cast("CatalogueWriter", None), writer, serving, embedding)
 
 
 async def test_an_index_that_is_gone_is_asked_for_anew(stage: Embedding, indexes: Indexes) -> None:
@@ -102,3 +120,23 @@ async def test_no_version_is_given_up_because_another_index_serves(
     with pytest.raises(StageFailure) as failure:
         await stage.process(work())
     assert failure.value.retry is Retry.UNTIL_BACK
+
+
+async def test_a_text_is_paid_for_once_though_its_version_cannot_be_written_at_first(
+    stage: Embedding, indexes: Indexes, model: ChunkModel
+) -> None:
+    await stage.process(work())
+    indexes.serving = "second"
+    with pytest.raises(StageFailure):
+        await stage.process(work("The weir.", "The dam."))
+    await stage.process(work("The weir.", "The dam."))
+    assert indexes.written == ["first", "second"]
+    assert model.paid == ["The weir.", "The dam."]
+
+
+async def test_what_is_indexed_is_remembered_by_the_index_alone(
+    stage: Embedding, model: ChunkModel
+) -> None:
+    for _ in range(2):  # this index knows no vectors
+        await stage.process(work("The weir."))
+    assert model.paid == ["The weir.", "The weir."]

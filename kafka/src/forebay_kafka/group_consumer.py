@@ -11,6 +11,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -34,6 +35,8 @@ BATCH_RECORDS = 100  # a few milliseconds of the event loop's time
 IDLE_POLL_SECONDS = 0.2  # a record ends it at once; only commands wait for it
 PAUSED_POLL_SECONDS = 0.02  # soon there will be a command to resume
 REBALANCE_SECONDS = 30.0  # far over what a listener takes; then its partitions leave uncommitted
+LEAVE_SECONDS = 10.0  # what revoking takes at most, unless no broker answers
+LEAVE_POLL_SECONDS = 0.1
 CLOSE_SECONDS = 15.0  # leaving takes milliseconds, unless no broker answers
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class GroupConsumer:
         options = options or GroupOptions()
         self._configuration = consumer_configuration(settings, group, options)
         self._topics = list(topics)
+        self._is_static = options.instance_id is not None
         self._stall_watch = partial(StallWatch, settings, group, options.stall_seconds)
         self._commands: queue.SimpleQueue[Callable[[confluent_kafka.Consumer], None]] = (
             queue.SimpleQueue()
@@ -107,12 +111,26 @@ class GroupConsumer:
             self._call(self._listener.failed, error)
         finally:
             self._watch.close()
-            if not self._assigned:
-                # close() alone tells the group nothing then, and it waits for a session timeout.
-                with suppress(confluent_kafka.KafkaException):  # a fenced member may not
-                    self._consumer.unsubscribe()
-            self._consumer.close()
+            self._leave(self._consumer)
             self._call(self._end)
+
+    def _leave(self, consumer: confluent_kafka.Consumer) -> None:
+        """Give everything back, then close.
+
+        A member without partitions tells the group nothing by close(). One that has some is asked
+        to give them back inside close(), where the client waits for a part of itself that may have
+        ended, and holds Python's lock meanwhile: the process would stand still for ever. A static
+        member with partitions has no other way: giving them back would tell the group to move them.
+        """
+        if self._is_static and self._assigned:
+            consumer.close()
+            return
+        with suppress(confluent_kafka.KafkaException):  # a fenced member may not
+            consumer.unsubscribe()
+            deadline = time.monotonic() + LEAVE_SECONDS
+            while self._assigned and time.monotonic() < deadline:
+                consumer.poll(LEAVE_POLL_SECONDS)
+        consumer.close()
 
     def _serve(self, consumer: confluent_kafka.Consumer) -> Stall | None:
         """Be a member until it closes, or until a partition does not move."""

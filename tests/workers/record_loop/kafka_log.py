@@ -152,7 +152,13 @@ def _only(futures: Mapping[Any, Future[T]]) -> T:
 
 def _end(consumer: confluent_kafka.Consumer, name: TopicPartition) -> int:
     native = confluent_kafka.TopicPartition(name.topic, name.partition)
-    return int(_patiently(lambda: consumer.get_watermark_offsets(native, PATIENCE))[1])
+
+    def asked() -> int:
+        # Without it a client may believe for minutes that a fresh partition is unknown.
+        consumer.list_topics(name.topic, PATIENCE)
+        return int(consumer.get_watermark_offsets(native, PATIENCE)[1])
+
+    return _patiently(asked)
 
 
 def _patiently(call: Callable[[], T]) -> T:

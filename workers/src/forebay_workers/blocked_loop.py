@@ -1,14 +1,16 @@
-"""Notices an event loop that turns no more, and says where it stands."""
+"""Notices an event loop that turns no more, and a process that stands still as a whole."""
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import sys
 import threading
 from pathlib import Path
 from typing import Self
 
+FROZEN_SECONDS = 60.0  # a suspended process may sleep that long and still go on
 BLOCKED_SECONDS = 5.0  # heartbeats to the log's group and deadlines of callers are late by then
 SHOWN_FRAMES = 8  # from the innermost outwards: who called it shows by then
 
@@ -18,7 +20,9 @@ log = logging.getLogger(__name__)
 class BlockedLoopDetector:
     """A thread that asks the running event loop to answer, and watches how long it takes.
 
-    `with BlockedLoopDetector(): …` in the loop's thread. It logs files and lines, no content.
+    `with BlockedLoopDetector(): …` in the loop's thread. It logs files and lines, no content. Where
+    not even this thread runs any more, because something holds Python's lock for good, the process
+    shows its stacks and ends: whoever supervises it starts another one.
     """
 
     def __init__(self, seconds: float = BLOCKED_SECONDS) -> None:
@@ -36,11 +40,14 @@ class BlockedLoopDetector:
 
     def __exit__(self, *_: object) -> None:
         """Watch no more."""
+        faulthandler.cancel_dump_traceback_later()
         self._closing.set()
         self._answered.set()
 
     def _watch(self) -> None:
         while not self._closing.wait(self._seconds):
+            # Its thread is not Python's, and needs no lock.
+            faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True, file=sys.stderr)
             self._answered.clear()
             try:
                 self._event_loop.call_soon_threadsafe(self._answered.set)

@@ -17,6 +17,7 @@ from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, Serving
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
 from forebay_workers.document_version import document_key, document_version, failure_of
+from forebay_workers.embedding.paid_vectors import PaidVectors
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.models.embedding_model import EmbeddingModel
 from forebay_workers.models.errors import (
@@ -57,6 +58,7 @@ class Embedding:
         self._writer = index_writer
         self._index = serving_index
         self._model = model
+        self._paid = PaidVectors()
 
     async def process(self, work: Work[ChunkSet]) -> None:
         """Index a version, or note why there is nothing to index."""
@@ -93,19 +95,22 @@ class Embedding:
         except IndexWithdrawn:
             self._index.forget()
             raise
+        self._paid.indexed(work.envelope.identity.tenant, hashes)
 
     async def _vectors(
         self, tenant: str, texts: Sequence[str], hashes: Sequence[bytes]
     ) -> dict[bytes, list[float]]:
         known = await self._writer.known_vectors(tenant, self._model.name, set(hashes))
+        remembered = self._paid.known(tenant, set(hashes) - known.keys())
+        known.update((digest, vector.tolist()) for digest, vector in remembered.items())
         by_hash = dict(zip(hashes, texts, strict=True))
         missing = [(digest, text) for digest, text in by_hash.items() if digest not in known]
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]
             rows = await self._model.embed([text for _, text in batch])
-            known.update(
-                (digest, row.tolist()) for (digest, _), row in zip(batch, rows, strict=True)
-            )
+            for (digest, _), row in zip(batch, rows, strict=True):
+                self._paid.keep(tenant, digest, row)
+                known[digest] = row.tolist()
         return known
 
 
