@@ -10,6 +10,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from forebay_postgres.errors import DatabaseUnavailable, StatementTimedOut, StorageDefect
 
 UNAVAILABLE = "The database is unavailable."
+TIMED_OUT = "The database did not answer in time."
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def driver_errors() -> Iterator[None]:
         yield
     except _TIMEOUTS as error:
         logger.warning("A statement was cancelled: %s", type(error).__name__)
-        raise StatementTimedOut("The database did not answer in time.") from None
+        raise StatementTimedOut(TIMED_OUT) from None
     except _OUTAGES as error:
         logger.warning("The database is unavailable: %s: %s", type(error).__name__, error)
         raise DatabaseUnavailable(UNAVAILABLE) from None

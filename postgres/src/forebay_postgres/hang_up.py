@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+LAST_LOOK_SECONDS = 0.1
+
 logger = logging.getLogger(__name__)
 
 
@@ -20,11 +22,19 @@ def hang_up_after(connection: AsyncConnection[TupleRow], seconds: float) -> Iter
     The driver then raises OperationalError at once. The server's own statement timeout does not
     help against a frozen server, and cancelling the task makes the driver wait for that server.
     """
-    timer = asyncio.get_running_loop().call_later(seconds, _shut_down, connection)
+    event_loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+
+    def late() -> None:
+        # A process that was starved meets its timers before what the server has long since sent.
+        timers.append(event_loop.call_later(LAST_LOOK_SECONDS, _shut_down, connection))
+
+    timers.append(event_loop.call_later(seconds, late))
     try:
         yield
     finally:
-        timer.cancel()
+        for timer in timers:
+            timer.cancel()
 
 
 def _shut_down(connection: AsyncConnection[TupleRow]) -> None:

@@ -11,10 +11,10 @@ from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic import SecretStr
 
-from forebay_postgres.driver_errors import UNAVAILABLE, driver_errors
+from forebay_postgres.driver_errors import TIMED_OUT, UNAVAILABLE, driver_errors
 from forebay_postgres.errors import (
     DatabaseUnavailable,
     StatementTimedOut,
@@ -57,11 +57,30 @@ class Pool:
         """
         async with self._turn():
             with driver_errors():
-                async with self._connections.connection() as connection:
+                async with self._connection() as connection:
                     with hang_up_after(connection, self._limit_seconds):
                         pipeline = connection.pipeline() if pipelined else nullcontext()
                         async with pipeline, connection.transaction():
                             yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await self._taken()
+        try:
+            async with connection:
+                yield connection
+        finally:
+            await self._connections.putconn(connection)
+
+    async def _taken(self) -> Connection:
+        """Take a connection; in a burst, opening another one may wait for a processor."""
+        while True:
+            began = time.monotonic()
+            try:
+                return await self._connections.getconn()
+            except PoolTimeout:
+                if self._served <= began:  # nobody is being served: it is Postgres
+                    raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -75,7 +94,9 @@ class Pool:
                 self._served = time.monotonic()
             except StatementTimedOut:
                 raise
-            except DatabaseUnavailable:
+            except DatabaseUnavailable as error:
+                if self._served > came:  # others are being served: it is slow, and not away
+                    raise StatementTimedOut(TIMED_OUT) from error
                 self._outage = time.monotonic()
                 raise
 

@@ -54,6 +54,7 @@ from forebay_workers.settings import (
 from forebay_workers.stage_reports import StageReports, stage_word
 
 SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
+QUESTION_SLOTS = 64  # eight times the connections; 500 at once starve the search that they wait for
 LOCAL_MODEL_SLOTS = 4  # the model has one thread; the database works meanwhile
 DATABASE_SLOTS = 32  # what waits for a connection beyond the pool's only waits longer
 
@@ -217,19 +218,22 @@ def _loop_settings(configuration: Configuration, stage: Stage[Any]) -> LoopSetti
         retry=_retry_policy(configuration.retry),
         breaker=_breaker_policy(configuration.breaker),
     )
+    settings = replace(settings, max_in_flight=_slots(configuration, stage))
     if isinstance(stage, Retrieval | Generation):
         # An error at once is worth more to who waits than a stage that holds out.
         return replace(settings, retry=replace(settings.retry, rounds=()), breaker=None)
-    return replace(settings, max_in_flight=_slots(configuration, stage))
+    return settings
 
 
 def _slots(configuration: Configuration, stage: Stage[Any]) -> int:
-    """How many documents a stage works on at once.
+    """How many records a stage works on at once.
 
     What waits for a processor only waits longer in a slot, and there is no tenant's turn behind
     it any more.
     """
     most = configuration.worker.max_in_flight
+    if isinstance(stage, Retrieval):
+        return min(most, QUESTION_SLOTS)
     if isinstance(stage, Chunking):
         return min(most, SLOTS_PER_PARSER * configuration.worker.parser_processes)
     if isinstance(stage, Embedding) and configuration.models.embedding_provider == "wordllama":

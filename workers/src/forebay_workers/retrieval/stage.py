@@ -12,7 +12,12 @@ from forebay.query.v1 import AnswerEvent, Passage, Span, SubmitQueryRequest
 from forebay.records.v1 import ContextRecord, QueryRecord, Stage
 from forebay_kafka.failure import status_of
 from forebay_kafka.publisher import Publisher
-from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMissing
+from forebay_postgres.errors import (
+    DatabaseUnavailable,
+    IndexWithdrawn,
+    ServingIndexMissing,
+    StatementTimedOut,
+)
 from forebay_postgres.retriever import FoundPassage
 from forebay_workers.answer_writer import YIELD_SECONDS, AnswerFailure, AnswerWriter
 from forebay_workers.ledger.answers import AnswerLedger
@@ -32,6 +37,7 @@ from forebay_workers.stage_failure import For, Rules, judged
 # hiccups more often than it is down, and its delays end within most deadlines.
 WITHOUT_INDEX = For(2.0)
 RULES: Rules = {
+    StatementTimedOut: Retry.BRIEFLY,  # it answers others: in a crowd it will answer this one too
     DatabaseUnavailable: WITHOUT_INDEX,
     ServingIndexMissing: WITHOUT_INDEX,
     IndexWithdrawn: WITHOUT_INDEX,
