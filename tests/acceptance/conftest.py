@@ -70,10 +70,12 @@ def other_edge(system: System) -> Iterator[str]:
     """The address of a second edge, which shares the log and the secrets with the first."""
     address = f"{LOOPBACK}:{free_port()}"
     program = system.programs["edge"].program
+    env = {**program.env, "FOREBAY_GRPC_ADDRESS": address}
+    del env["FOREBAY_HTTP_ADDRESS"]
     second = replace(
         program,
         name="other-edge",
-        env={**program.env, "FOREBAY_GRPC_ADDRESS": address},
+        env=env,
         ready=serves_grpc(address),
     )
     running = RunningProgram(second, system.state.logs, system.options.env)

@@ -29,6 +29,7 @@ Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
 _CONNECT_TIMEOUT_SECONDS = 2  # the least that libpq takes
 _CHECK_SECONDS = 1.0  # an idle connection that does not answer by then is replaced
 _RECONNECT_SECONDS = 2.0  # then the next caller starts an attempt: nobody waits out a back-off
+_SERVING_SECONDS = 1.0  # of a Postgres that is overloaded, somebody hears more often than that
 _GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if it still can
 _LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
 _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped worker gives its row locks back
@@ -95,9 +96,10 @@ class Pool:
             except StatementTimedOut:
                 raise
             except DatabaseUnavailable as error:
-                if self._served > came:  # others are being served: it is slow, and not away
+                now = time.monotonic()
+                if self._served > now - _SERVING_SECONDS:  # others are served: it is not away
                     raise StatementTimedOut(TIMED_OUT) from error
-                self._outage = time.monotonic()
+                self._outage = now
                 raise
 
     async def close(self) -> None:

@@ -54,7 +54,7 @@ from forebay_workers.settings import (
 from forebay_workers.stage_reports import StageReports, stage_word
 
 SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
-QUESTION_SLOTS = 64  # eight times the connections; 500 at once starve the search that they wait for
+QUESTION_SLOTS = 200  # with more at once, a crowd starves the search that it waits for
 LOCAL_MODEL_SLOTS = 4  # the model has one thread; the database works meanwhile
 DATABASE_SLOTS = 32  # what waits for a connection beyond the pool's only waits longer
 

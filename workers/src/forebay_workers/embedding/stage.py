@@ -17,7 +17,6 @@ from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, Serving
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
 from forebay_workers.document_version import document_key, document_version, failure_of
-from forebay_workers.embedding.paid_vectors import PaidVectors
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.models.embedding_model import EmbeddingModel
 from forebay_workers.models.errors import (
@@ -26,6 +25,7 @@ from forebay_workers.models.errors import (
     ModelThrottled,
     ModelUnavailable,
 )
+from forebay_workers.models.paid_vectors import PaidVectors
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_failure import Rules, judged
 
@@ -95,7 +95,7 @@ class Embedding:
         except IndexWithdrawn:
             self._index.forget()
             raise
-        self._paid.indexed(work.envelope.identity.tenant, hashes)
+        self._paid.used(work.envelope.identity.tenant, hashes)
 
     async def _vectors(
         self, tenant: str, texts: Sequence[str], hashes: Sequence[bytes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from forebay.query.v1 import SubmitQueryRequest
@@ -11,6 +12,7 @@ from forebay_postgres.indexes import Index
 from forebay_postgres.permissions import Permissions
 from forebay_postgres.retriever import FoundPassage, Ranking, Retriever
 from forebay_workers.models.embedding_model import EmbeddingModel
+from forebay_workers.models.paid_vectors import PaidVectors, Vector
 
 
 class Search:
@@ -23,6 +25,7 @@ class Search:
         self._model = model
         self._ranking = ranking
         self._index: Index | None = None
+        self._paid = PaidVectors()
 
     async def passages(
         self, request: SubmitQueryRequest, identity: Identity
@@ -34,10 +37,11 @@ class Search:
         """
         if self._index is None:
             self._index = await self._retriever.serving_index()
-        row = (await self._model.embed([request.text]))[0]
+        digest = hashlib.sha256(request.text.encode()).digest()
+        row = await self._vector(identity.tenant, digest, request.text)
         collections = [name.removeprefix("collections/") for name in request.collections]
         try:
-            return await self._retriever.search(
+            found = await self._retriever.search(
                 Permissions(identity.tenant, identity.clearance, identity.groups),
                 self._index,
                 request.text,
@@ -50,3 +54,14 @@ class Search:
         except IndexWithdrawn:
             self._index = None
             raise
+        self._paid.used(identity.tenant, [digest])
+        return found
+
+    async def _vector(self, tenant: str, digest: bytes, text: str) -> Vector:
+        # A search that has to be tried again pays for its question once.
+        known = self._paid.known(tenant, [digest]).get(digest)
+        if known is not None:
+            return known
+        row: Vector = (await self._model.embed([text]))[0]
+        self._paid.keep(tenant, digest, row)
+        return row

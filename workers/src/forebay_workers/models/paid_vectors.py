@@ -1,4 +1,4 @@
-"""Vectors that were paid for and are not in the index yet."""
+"""Vectors that were paid for and have not served their purpose yet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Vector = npt.NDArray[np.float32]
 
 
 class PaidVectors:
-    """Remembers vectors by tenant and SHA-256 of the text, until they are indexed.
+    """Remembers vectors by tenant and SHA-256 of the text, until they are indexed or searched by.
 
-    Where writing them fails, the next attempt at the same version pays for nothing again.
+    Where that fails, the next attempt pays for nothing again.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class PaidVectors:
         if len(self._vectors) > MOST_VECTORS:
             self._vectors.popitem(last=False)
 
-    def indexed(self, tenant: str, digests: Iterable[bytes]) -> None:
-        """Forget what is in the index now."""
+    def used(self, tenant: str, digests: Iterable[bytes]) -> None:
+        """Forget what has served its purpose."""
         for digest in digests:
             self._vectors.pop((tenant, digest), None)
