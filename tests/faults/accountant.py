@@ -79,7 +79,7 @@ class Accountant:
             closed = each.closed_at <= latest and each.fold.closed
             if closed:
                 finished.add(("chat", digest(each.text)))
-            if closed or contexts.get(name, math.inf) <= latest:
+            if closed or (name in contexts and contexts[name] <= latest):
                 finished.add(("embeddings", digest(each.text)))
         for canary, etag in self._load.accepted.items():
             if (canary.tenant, canary.name, etag) in indexed:
