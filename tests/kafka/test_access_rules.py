@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from forebay_kafka.acl_plan import STAGES
 from forebay_kafka.settings import CredentialsInvalid, KafkaSettings
+from forebay_kafka.stages import STAGES
 from forebay_kafka.topic_admin import TopicAdmin
 from forebay_kafka.topic_plan import TopicSettings
 from forebay_kafka.topics import TOPICS

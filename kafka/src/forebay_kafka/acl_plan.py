@@ -13,9 +13,8 @@ from enum import Enum
 
 from forebay.records.v1 import Stage
 from forebay_kafka.polling import UNUSED_GROUP
+from forebay_kafka.stages import GROUP_PREFIX, STAGES, group_of
 from forebay_kafka.topics import TopicSpec
-
-GROUP_PREFIX = "forebay."
 
 
 class Resource(Enum):
@@ -48,19 +47,6 @@ class Grant:
         star = "*" if self.prefixed else ""
         where = f"{self.resource.value} {self.name}{star}"
         return f"{self.principal} may {self.operation.value} {where}"
-
-
-def stage_word(stage: Stage.ValueType) -> str:
-    """A stage as settings and groups write it: `embedding`."""
-    return Stage.Name(stage).removeprefix("STAGE_").lower()
-
-
-def group_of(stage: Stage.ValueType) -> str:
-    """The consumer group of a stage."""
-    return f"{GROUP_PREFIX}{stage_word(stage)}"
-
-
-STAGES = {stage_word(stage): stage for stage in Stage.values() if stage}
 
 
 def grants(specs: Iterable[TopicSpec], principals: Mapping[str, str]) -> frozenset[Grant]:

@@ -14,8 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forebay.records.v1 import Topic
-from forebay_kafka.acl_plan import STAGES
 from forebay_kafka.settings import MAX_RECORD_BYTES
+from forebay_kafka.stages import STAGES
 from forebay_kafka.topics import TopicSpec
 
 USUAL_REPLICATION = 3  # one copy may be lost while another is down for maintenance

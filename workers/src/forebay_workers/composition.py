@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forebay.records.v1 import AnswerRecord, ContextRecord
+from forebay.records.v1 import Stage as StageValue
 from forebay_kafka.envelope import EnvelopeVerifier
 from forebay_kafka.group_consumer import GroupConsumer
 from forebay_kafka.group_membership import GroupOptions
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import RecordReader
 from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.stages import group_of
 from forebay_kafka.topics import topic_of
 from forebay_postgres import (
     CatalogueWriter,
@@ -51,7 +53,7 @@ from forebay_workers.settings import (
     RetrySettings,
     WorkerSettings,
 )
-from forebay_workers.stage_reports import StageReports, stage_word
+from forebay_workers.stage_reports import StageReports
 
 SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
 QUESTION_SLOTS = 200  # with more at once, a crowd starves the search that it waits for
@@ -189,7 +191,7 @@ def _embedding_model(parts: Parts) -> EmbeddingModel:
 
 def _record_loop(parts: Parts, stage: Stage[Any], clock: SystemClock) -> RecordLoop:
     configuration, publisher = parts.configuration, parts.publisher
-    group = f"forebay.{stage_word(stage.stage)}"
+    group = group_of(StageValue.ValueType(stage.stage))
     settings = _loop_settings(configuration, stage)
     topics, retries = [topic_of(record).name for record in stage.reads], None
     if settings.retry.rounds:

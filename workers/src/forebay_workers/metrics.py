@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from forebay.records.v1 import Stage
+from forebay_kafka.stages import stage_word
 from forebay_workers.record_loop.clock import Clock
 from forebay_workers.record_loop.counters import LoopSnapshot, LoopState
 from forebay_workers.record_loop.loop import RecordLoop
-from forebay_workers.stage_reports import stage_word
 
 SCRAPE_SECONDS = 5.0  # a loop that does not answer by then is blocked; the scrape fails, as it must
 OUTCOMES = ("processed", "expired", "put_off", "dead_lettered", "tombstones", "passed_over")
@@ -53,7 +54,7 @@ class StageCollector(Collector):
             yield gauge
 
     async def _snapshots(self) -> dict[str, LoopSnapshot]:
-        return {stage_word(loop.stage): loop.snapshot() for loop in self._loops}
+        return {stage_word(Stage.ValueType(loop.stage)): loop.snapshot() for loop in self._loops}
 
     def _gauges(
         self, snapshots: Mapping[str, LoopSnapshot]

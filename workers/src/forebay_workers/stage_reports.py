@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from forebay.records.v1 import Stage, StageReport
 from forebay_kafka.errors import KafkaError
+from forebay_kafka.stages import stage_word
 from forebay_workers.record_loop.counters import LoopState, PartitionSnapshot
 from forebay_workers.record_loop.dead_letters import RecordPublisher
 from forebay_workers.record_loop.loop import RecordLoop
@@ -93,11 +94,6 @@ class StageReports:
             dead_lettered=now.counts.dead_lettered,
             stuck=now.stuck,
         )
-
-
-def stage_word(stage: int) -> str:
-    """A stage as groups and keys name it: `chunking`."""
-    return Stage.Name(Stage.ValueType(stage)).removeprefix("STAGE_").lower()
 
 
 def _partition(held: PartitionSnapshot) -> StageReport.Partition:

@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from forebay.pipeline.v1 import StageStatus
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.publisher import Publisher
+from forebay_kafka.stages import stage_word
 from forebay_server.pipeline.letter_index import LetterIndex
-from forebay_server.pipeline.stages import stage_word
 from forebay_server.pipeline.status import PipelineStatusReader
 
 PATIENCE_SECONDS = 8.0  # below the 10 s after which a scrape is given up by default

@@ -19,7 +19,7 @@ from forebay.records.v1 import DeadLetter, Stage
 from forebay_kafka.failure import error_info, reason_word
 from forebay_kafka.partitioning import source_key
 from forebay_kafka.records import Received
-from forebay_server.pipeline.stages import stage_word
+from forebay_kafka.stages import stage_word
 
 PREFIX = "deadLetters/"
 SCANNED_AT_ONCE = 2_000  # a millisecond or two of the event loop's time

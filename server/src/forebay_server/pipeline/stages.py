@@ -16,6 +16,7 @@ from forebay.records.v1 import (
     RetryRecord,
     Stage,
 )
+from forebay_kafka.stages import group_of, stage_word
 from forebay_kafka.topics import topic_of
 
 
@@ -34,7 +35,7 @@ class PipelineStage:
     @property
     def group(self) -> str:
         """Its consumer group."""
-        return f"forebay.{self.word}"
+        return group_of(self.stage)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -45,11 +46,6 @@ class PipelineStage:
     def retries(self) -> bool:
         """Whether it puts records off, and takes back what an operator gives back."""
         return self.stage in topic_of(RetryRecord).readers
-
-
-def stage_word(stage: Stage.ValueType) -> str:
-    """A stage as people write it: `embedding`."""
-    return Stage.Name(stage).removeprefix("STAGE_").lower()
 
 
 STAGES = (
