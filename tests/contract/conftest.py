@@ -15,6 +15,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from grpc_tools import protoc
 
+from .reasons import comments_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("public", "private")
 
@@ -88,3 +90,9 @@ def private_files() -> list[FileDescriptor]:
 @pytest.fixture(scope="session")
 def message_class() -> Callable[[Descriptor], type[Message]]:
     return message_factory.GetMessageClass
+
+
+@pytest.fixture(scope="session")
+def comments(commented_files: list[FileDescriptorProto]) -> dict[str, str]:
+    """The comment of every reason that may be sent."""
+    return comments_of(commented_files)

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.json_format import ParseDict
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import ErrorInfo
@@ -13,27 +11,7 @@ from forebay_kafka.failure import reason_word
 from forebay_server.answers import errors as answers_errors
 from forebay_server.errors import EdgeError
 
-PREFIX = "ERROR_REASON_"
-ENUM_TYPE, ENUM_VALUE = 5, 2  # field numbers in FileDescriptorProto and EnumDescriptorProto
-
-
-@pytest.fixture(scope="module")
-def comments(commented_files: list[FileDescriptorProto]) -> dict[str, str]:
-    """The comment of every reason that may be sent."""
-    [file] = [each for each in commented_files if each.package == "forebay.errors.v1"]
-    by_path = {
-        tuple(location.path): location.leading_comments
-        for location in file.source_code_info.location
-    }
-    return {
-        value.name.removeprefix(PREFIX): by_path[(ENUM_TYPE, 0, ENUM_VALUE, index)]
-        for index, value in enumerate(file.enum_type[0].value)
-        if value.number
-    }
-
-
-def example(comment: str) -> str:
-    return next(line.strip() for line in comment.splitlines() if line.strip().startswith("{"))
+from .reasons import example
 
 
 def test_every_reason_has_an_example_that_is_its_own(comments: dict[str, str]) -> None:

@@ -22,15 +22,12 @@ from forebay_server.governance.policy import Policy
 from forebay_server.governance.tokens import TokenAuthenticator, TrustedIssuer
 from forebay_server.governance.validation import RequestValidator
 from forebay_server.http.server import HttpOptions, HttpServer
-from forebay_server.limits.backlog import Backlog
-from forebay_server.limits.limiter import Limiter
-from forebay_server.limits.memory_store import MemoryStore
-from forebay_server.limits.usage_ledger import UsageLedger
 from forebay_server.metrics.calls import CallMeter
 from forebay_server.rpc.drain import Drain
 from forebay_server.settings import ServerSettings
 
 from .http_contract import contract
+from .without_log import Fixed, limiter_in_memory
 
 SHELF = contract().services_by_name["ShelfService"]
 
@@ -95,18 +92,6 @@ class ShelfEdge:
     port: int
     http: httpx.AsyncClient
     registry: CollectorRegistry
-
-
-@dataclass(frozen=True)
-class Fixed:
-    current: Policy
-
-
-def limiter_in_memory() -> Limiter:
-    async def none_waits(tenant: str, at_most: int) -> int:
-        return 0
-
-    return Limiter(MemoryStore(), UsageLedger(system_clock), Backlog(none_waits))
 
 
 @asynccontextmanager

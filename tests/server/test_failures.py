@@ -1,5 +1,7 @@
 import logging
+from email.message import Message as Headers
 from typing import TypeVar
+from urllib.error import HTTPError
 
 import pytest
 from google.protobuf.message import Message
@@ -74,16 +76,41 @@ def test_a_broken_field_stands_in_a_bad_request() -> None:
     assert (broken.field, broken.reason) == ("text", "STRING_MIN_LEN")
 
 
-def test_a_defect_goes_to_the_log_and_not_to_the_client(
-    caplog: pytest.LogCaptureFixture,
+def broken(error: Exception) -> Exception:
+    """The error as it comes out of some depth, with what caused it."""
+    try:
+        try:
+            int("swordfish")
+        except ValueError as cause:
+            raise error from cause
+    except Exception as raised:  # noqa: BLE001
+        return raised
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("the password is swordfish"),
+        UnicodeDecodeError("utf-8", b"swordfish", 0, 1, "swordfish"),
+        HTTPError("http://swordfish", 418, "swordfish", Headers(), None),
+        KeyError("swordfish"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_place_of_a_defect_goes_to_the_log_and_its_text_nowhere(
+    caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    with caplog.at_level(logging.ERROR):
-        status = failure_of(RuntimeError("the password is swordfish"), "0af7651916cd43dd")
+    with caplog.at_level(logging.DEBUG):
+        status = failure_of(broken(error), "0af7651916cd43dd")
     assert status.code == code_pb2.INTERNAL
-    assert b"swordfish" not in status.SerializeToString()
     assert [info.reason for info in details(status, ErrorInfo)] == ["INTERNAL"]
-    assert "swordfish" in caplog.text
-    assert caplog.records[0].trace == "0af7651916cd43dd"  # type: ignore[attr-defined]
+    [line] = caplog.records
+    assert b"swordfish" not in status.SerializeToString()
+    assert "swordfish" not in caplog.text + repr(vars(line))
+    assert line.trace == "0af7651916cd43dd"  # type: ignore[attr-defined]
+    kind, place, cause, _ = line.where  # type: ignore[attr-defined]
+    assert (kind, cause) == (type(error).__name__, "ValueError")
+    assert place.startswith("test_failures.py:")
 
 
 def test_a_status_fits_into_the_metadata_of_a_client() -> None:

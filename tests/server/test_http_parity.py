@@ -11,7 +11,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from forebay.ingest.v1 import (
     DeleteDocumentRequest,
@@ -28,7 +27,7 @@ from forebay.pipeline.v1 import (
     RedriveDeadLettersRequest,
     WatchPipelineRequest,
 )
-from forebay.policy.v1 import Scope, method
+from forebay.policy.v1 import Scope
 from forebay.query.v1 import (
     AskRequest,
     CancelQueryRequest,
@@ -100,41 +99,6 @@ async def differences(
 
 def all_bindings(edge: HttpEdge) -> list[Binding]:
     return bindings_of(edge.services)
-
-
-def empty(edge: HttpEdge, *, scoped: bool = False) -> list[tuple[Binding, Message]]:
-    return [
-        (binding, GetMessageClass(binding.method.input_type)())
-        for binding in all_bindings(edge)
-        if not scoped or binding.method.GetOptions().Extensions[method].scope
-    ]
-
-
-async def test_no_method_runs_without_a_token(both: HttpEdge) -> None:
-    assert await differences(both, empty(both), {}) == []
-
-
-async def test_no_method_runs_with_a_token_that_cannot_be_trusted(
-    both: HttpEdge, installation: Installation
-) -> None:
-    good = installation.token()
-    for token in ("x", f"{good}x", installation.token(aud="other"), installation.token(exp=1)):
-        assert await differences(both, empty(both), bearer(token)) == []
-    for value in ("", "Bearer", "Basic eDp5", f"Bearer {good} {good}"):
-        assert await differences(both, empty(both)[:1], {"authorization": value}) == []
-
-
-async def test_a_method_runs_with_its_scope_alone(
-    both: HttpEdge, installation: Installation
-) -> None:
-    cases = empty(both, scoped=True)
-    assert len(cases) > 10
-    for needed in Scope.values():
-        others = " ".join(scope_word(scope) for scope in Scope.values() if scope not in (0, needed))
-        lacking = [
-            case for case in cases if case[0].method.GetOptions().Extensions[method].scope == needed
-        ]
-        assert await differences(both, lacking, bearer(installation.token(scope=others))) == []
 
 
 INVALID: list[Message] = [
@@ -210,13 +174,6 @@ async def test_what_is_not_there_is_not_there_alike(
 ) -> None:
     cases = cases_of(both, UNKNOWN)
     assert await differences(both, cases, every_scope(installation)) == []
-
-
-async def test_a_tier_that_the_policy_does_not_know_is_refused_alike(
-    both: HttpEdge, installation: Installation
-) -> None:
-    token = installation.token(tier="gold")
-    assert await differences(both, empty(both), bearer(token)) == []
 
 
 async def test_a_request_id_of_long_ago_is_refused_alike(

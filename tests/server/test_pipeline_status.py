@@ -232,12 +232,12 @@ async def test_records_that_wait_to_be_tried_again_are_pending_and_lag(
 ) -> None:
     for topic in (topic_of(DocumentRecord).name, RETRIES):
         await commit_all(kafka, "forebay.chunking", topic)
-    before = await until(stub, operator, "chunking", lambda s: s.pending_retries == 0)
+    await until(stub, operator, "chunking", lambda s: not s.lag and not s.pending_retries)
     for turn in range(4):
         retry = RetryRecord(stage=Stage.STAGE_CHUNKING, group="forebay.chunking")
         await publisher.publish(retry, key=f"g/t/0/{turn}", identity_token=b"-")
     stage = await until(stub, operator, "chunking", lambda s: s.pending_retries == 4)
-    assert stage.lag == before.lag + 4
+    assert stage.lag == 4
 
     # A worker that has looked at them knows how many are its own.
     ends = await commit_all(kafka, "forebay.none", RETRIES)
@@ -249,7 +249,7 @@ async def test_records_that_wait_to_be_tried_again_are_pending_and_lag(
         )
     )
     stage = await until(stub, operator, "chunking", lambda s: s.pending_retries == 1)
-    assert stage.lag == before.lag + 1
+    assert stage.lag == 1
     await reporter.leave()
 
 

@@ -32,12 +32,20 @@ def status(
     return Status(code=code, message=message, details=[info])
 
 
+def explains_itself(error: BaseException) -> bool:
+    """Whether an error has a code and a reason of ours, so that its text may be shown.
+
+    Errors of others have attributes of these names too, as UnicodeDecodeError has a reason.
+    """
+    code, reason = getattr(error, "code", None), getattr(error, "reason", None)
+    return isinstance(code, int) and isinstance(reason, int)
+
+
 def status_of(error: BaseException) -> Status:
     """The status of an error; what does not explain itself is INTERNAL and says nothing."""
-    reason = getattr(error, "reason", None)
-    code = getattr(error, "code", None)
-    if not isinstance(reason, int) or not isinstance(code, int):
+    if not explains_itself(error):
         return status(Code.INTERNAL, ErrorReason.ERROR_REASON_INTERNAL, UNEXPECTED)
+    code, reason = getattr(error, "code", 0), getattr(error, "reason", 0)
     metadata = getattr(error, "metadata", {})
     return status(code, ErrorReason.ValueType(reason), str(error), metadata)
 

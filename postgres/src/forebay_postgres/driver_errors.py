@@ -30,8 +30,8 @@ _OUTAGES = (
 def driver_errors() -> Iterator[None]:
     """Raise StorageError for anything that the driver or the pool raises.
 
-    Messages of outages are logged whole; of refused statements only state, table and constraint,
-    because their text may quote what was stored.
+    What the server says of a statement may quote what was stored: its state, table and constraint
+    are logged. Where there is no state, the driver speaks of connections, and is logged whole.
     """
     try:
         yield
@@ -39,7 +39,8 @@ def driver_errors() -> Iterator[None]:
         logger.warning("A statement was cancelled: %s", type(error).__name__)
         raise StatementTimedOut(TIMED_OUT) from None
     except _OUTAGES as error:
-        logger.warning("The database is unavailable: %s: %s", type(error).__name__, error)
+        said = getattr(error, "sqlstate", None) or error
+        logger.warning("The database is unavailable: %s: %s", type(error).__name__, said)
         raise DatabaseUnavailable(UNAVAILABLE) from None
     except psycopg.Error as error:
         logger.error(  # noqa: TRY400 (a traceback would print the driver's text)

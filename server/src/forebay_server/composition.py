@@ -272,7 +272,7 @@ async def _pipeline(parts: _Parts, admission: Admission) -> _Pipeline:
 async def _pipeline_service(parts: _Parts, pipeline: _Pipeline) -> PipelineService:
     content = await parts.stack.enter_async_context(LetterContent(parts.configuration.kafka))
     return PipelineService(
-        PipelineWatch(pipeline.status),
+        PipelineWatch(pipeline.status, parts.standing),
         LetterList(pipeline.letters, content, LetterPages(parts.seals.secrets)),
         LetterChanges(pipeline.letters, content, parts.publisher),
     )
@@ -296,7 +296,7 @@ async def _query_service(parts: _Parts, admission: Admission, count: int) -> Que
 def _ingest_service(parts: _Parts) -> IngestService:
     catalogue = DocumentCatalogue(parts.catalogue, PageTokens(parts.seals.secrets))
     intake = DocumentIntake(parts.publisher, parts.seals.signer, RequestIds(), parts.limiter)
-    return IngestService(intake, catalogue)
+    return IngestService(intake, catalogue, parts.standing)
 
 
 async def _partition_count(publisher: Publisher, record: type[Message]) -> int:

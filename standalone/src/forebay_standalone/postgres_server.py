@@ -148,6 +148,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_error_verbosity": "terse",  # the details of a refused row quote the row
             **self._settings,
         }
         flags = [f"-c{name}={value}" for name, value in settings.items()]

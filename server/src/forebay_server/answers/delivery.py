@@ -23,12 +23,12 @@ from forebay_server.answers.reader import AnswerReader
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import ClearanceTooLow, TokenExpired
 from forebay_server.governance.caller import Caller
+from forebay_server.governance.standing import STANDING_SECONDS
 from forebay_server.seals.cursors import Cursors
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
-STANDING_SECONDS = 1.0  # a lost right ends a silent stream within this, and within the file watch
 
 Clearance = Callable[[Caller], Visibility.ValueType]
 

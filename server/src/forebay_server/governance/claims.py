@@ -42,7 +42,7 @@ def principal_of(claims: dict[str, Any], issuer: Issuer) -> Principal:
         subject=_text(_at(claims, paths.subject), "subject"),
         tier=_text(_at(claims, paths.tier), "tier"),
         groups=_groups(_at(claims, paths.groups)),
-        scopes=_scopes(_at(claims, paths.scopes)) - _withheld(issuer),
+        scopes=_scopes(_at(claims, paths.scopes)) - withheld(issuer),
         actor=_actor(claims),
     )
 
@@ -85,7 +85,8 @@ def _scopes(value: object) -> frozenset[Scope.ValueType]:
     return frozenset(SCOPES[word] for word in words if word in SCOPES)
 
 
-def _withheld(issuer: Issuer) -> frozenset[Scope.ValueType]:
+def withheld(issuer: Issuer) -> frozenset[Scope.ValueType]:
+    """The scopes that count for nothing in the tokens of an issuer."""
     # An issuer of some tenants could see all the others by a word in its own tokens.
     return frozenset() if issuer.grants_operators() else OPERATOR_SCOPES
 

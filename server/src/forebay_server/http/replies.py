@@ -17,6 +17,7 @@ from google.rpc import code_pb2
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from forebay_server.errors import EdgeError
 from forebay_server.failures import failure_of
 from forebay_server.http.requests import JSON, Send
 
@@ -97,11 +98,13 @@ def refusal(error: Exception, trace: str = "") -> Reply:
     status = failure_of(error, trace)
     info, retry = detail(status, ErrorInfo()), detail(status, RetryInfo())
     code = REASON_STATUSES.get(info.reason) or HTTP_STATUSES[status.code]
-    code = getattr(error, "http_status", code)
+    # Errors of others may have these attributes too, and mean nothing by them for clients.
+    told = error if isinstance(error, EdgeError) else None
+    code = getattr(told, "http_status", code)
     headers = {"Cache-Control": "no-store", **_challenge(code, info)}
     if code in RETRIED:
         headers |= _retry(retry.retry_delay, info)
-    headers |= getattr(error, "headers", {})
+    headers |= getattr(told, "headers", {})
     return Reply(code, message_json(status).encode(), headers)
 
 

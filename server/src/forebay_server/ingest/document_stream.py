@@ -7,11 +7,11 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from forebay.ingest.v1 import Document, StreamDocumentsRequest, StreamDocumentsResponse
-from forebay_server.clock import Clock
-from forebay_server.errors import EdgeError, SequenceInvalid, TokenExpired
+from forebay_server.errors import EdgeError, SequenceInvalid
 from forebay_server.failures import failure_of
 from forebay_server.governance.caller import Call
 from forebay_server.governance.judged import Judged
+from forebay_server.governance.standing import Standing
 from forebay_server.ingest.intake import DocumentIntake
 from forebay_server.ingest.window import Window
 
@@ -21,10 +21,10 @@ Request = Judged[StreamDocumentsRequest]
 class DocumentStream:
     """One stream of documents from one caller."""
 
-    def __init__(self, intake: DocumentIntake, call: Call, clock: Clock) -> None:
+    def __init__(self, intake: DocumentIntake, call: Call, standing: Standing) -> None:
         self._intake = intake
         self._call = call
-        self._clock = clock
+        self._standing = standing
         self._window = Window()
         self._responses: asyncio.Queue[tuple[StreamDocumentsResponse, int] | None] = (
             asyncio.Queue()  # bounded by the window
@@ -35,7 +35,8 @@ class DocumentStream:
     ) -> AsyncGenerator[StreamDocumentsResponse]:
         """Responses in the order in which the log acknowledged.
 
-        Ends with SequenceInvalid or TokenExpired after the responses to what came before.
+        Ends with SequenceInvalid, or with what the caller has lost meanwhile, after the responses
+        to what came before.
         """
         reading = asyncio.create_task(self._read(requests))
         try:
@@ -59,7 +60,8 @@ class DocumentStream:
         async with asyncio.TaskGroup() as documents:
             # Raised inside the group it would cancel documents that are on their way.
             try:
-                await self._take_all(requests, documents)
+                async with self._standing.kept(self._call.caller):
+                    await self._take_all(requests, documents)
             except EdgeError as error:
                 refusal = error
         if refusal is not None:
@@ -73,16 +75,12 @@ class DocumentStream:
             request = await anext(requests, None)
             if request is None:
                 return
-            self._require_turn(request, expected)
+            self._standing.require(self._call.caller)
+            if request.message.sequence != expected:
+                raise SequenceInvalid(expected)
             size = request.message.ByteSize()
             self._window.enter(size)
             documents.create_task(self._ingest(request, size))
-
-    def _require_turn(self, request: Request, expected: int) -> None:
-        if self._clock() >= self._call.caller.expire_time:
-            raise TokenExpired
-        if request.message.sequence != expected:
-            raise SequenceInvalid(expected)
 
     async def _ingest(self, request: Request, size: int) -> None:
         response = StreamDocumentsResponse(sequence=request.message.sequence)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 
 from forebay.pipeline.v1 import PipelineStatus, WatchPipelineRequest
 from forebay_server.acknowledgement import acknowledged
-from forebay_server.clock import Clock, system_clock
-from forebay_server.errors import TokenExpired
 from forebay_server.governance.caller import Call
+from forebay_server.governance.standing import Standing
 from forebay_server.pipeline.status import PipelineStatusReader
 
 DEFAULT_SECONDS = 2.0
@@ -18,9 +16,9 @@ DEFAULT_SECONDS = 2.0
 class PipelineWatch:
     """Shows callers the status for as long as they may see it."""
 
-    def __init__(self, status: PipelineStatusReader, clock: Clock = system_clock) -> None:
+    def __init__(self, status: PipelineStatusReader, standing: Standing) -> None:
         self._status = status
-        self._clock = clock
+        self._standing = standing
 
     async def now(self, call: Call) -> PipelineStatus:
         """The status of this moment. Raises LogUnavailable within the call's deadline."""
@@ -30,12 +28,13 @@ class PipelineWatch:
     async def follow(
         self, call: Call, request: WatchPipelineRequest
     ) -> AsyncGenerator[PipelineStatus, None]:
-        """The status now and after each interval. Raises LogUnavailable, TokenExpired."""
+        """The status now and after each interval.
+
+        Raises LogUnavailable, and what the caller has lost meanwhile.
+        """
         seconds = DEFAULT_SECONDS
         if request.HasField("interval"):
             seconds = request.interval.ToNanoseconds() / 1e9
         while True:
             yield await self._status.read()
-            await asyncio.sleep(min(seconds, call.caller.expire_time - self._clock()))
-            if self._clock() >= call.caller.expire_time:
-                raise TokenExpired
+            await self._standing.pause(call.caller, seconds)

@@ -18,9 +18,9 @@ from forebay.ingest.v1 import (
     StreamDocumentsResponse,
     UpdateDocumentRequest,
 )
-from forebay_server.clock import Clock, system_clock
 from forebay_server.governance.caller import Call
 from forebay_server.governance.judged import Judged
+from forebay_server.governance.standing import Standing
 from forebay_server.ingest.catalogue import DocumentCatalogue
 from forebay_server.ingest.document_stream import DocumentStream
 from forebay_server.ingest.intake import DocumentIntake
@@ -33,11 +33,11 @@ class IngestService:
         self,
         intake: DocumentIntake,
         catalogue: DocumentCatalogue,
-        clock: Clock = system_clock,
+        standing: Standing,
     ) -> None:
         self._intake = intake
         self._catalogue = catalogue
-        self._clock = clock
+        self._standing = standing
 
     async def ingest_document(self, call: Call, request: IngestDocumentRequest) -> Document:
         """Put a version into the log."""
@@ -47,7 +47,7 @@ class IngestService:
         self, call: Call, requests: AsyncIterator[Judged[StreamDocumentsRequest]]
     ) -> AsyncGenerator[StreamDocumentsResponse]:
         """Put many versions into the log, with a response each."""
-        stream = DocumentStream(self._intake, call, self._clock)
+        stream = DocumentStream(self._intake, call, self._standing)
         async with aclosing(stream.responses(requests)) as responses:
             async for response in responses:
                 yield response
