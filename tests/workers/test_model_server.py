@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -86,6 +87,21 @@ async def test_calls_are_counted_until_they_are_forgotten(
     assert (counted["embeddings"], counted["chat"], counted["running"]) == (1, 0, 0)
     server.forget_calls()
     assert server.calls()["calls"] == []
+
+
+async def test_a_reply_can_be_given_and_a_request_be_kept_and_quoted(
+    server: ModelServer, client: openai.AsyncOpenAI
+) -> None:
+    messages: list[Any] = [{"role": "user", "content": "Question: where?"}]
+    server.forget_calls()
+    server.behave(reply="Nowhere [7].", keep_requests=True)
+    reply = await client.chat.completions.create(model="m", messages=messages)
+    assert reply.choices[0].message.content == "Nowhere [7]."
+    [call] = server.calls()["calls"]
+    assert call["request"] == {"model": "m", "messages": messages}
+    server.behave(refuse_status=400, echo=True)
+    with pytest.raises(openai.BadRequestError, match="Question: where"):
+        await client.chat.completions.create(model="m", messages=messages)
 
 
 def test_an_unknown_behaviour_is_refused(server: ModelServer) -> None:

@@ -144,8 +144,9 @@ def _configure_log() -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # One line per model call says nothing that a failure does not say better.
-    for client in ("httpx", "httpx2"):
+    # One line per model call says nothing that a failure does not say better, and OPENAI_LOG=debug
+    # would write whole prompts.
+    for client in ("httpx", "httpx2", "openai"):
         logging.getLogger(client).setLevel(logging.WARNING)
 
 

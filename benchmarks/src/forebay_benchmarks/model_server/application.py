@@ -78,10 +78,12 @@ class _Server:
         body = await request.json()
         messages = body["messages"]
         call = self._log.open("chat", body["model"], [question_of(messages)])
+        if self._misfortune.behaviour.keep_requests:
+            call.request = body
         behaviour, refusal = await self._judge(call, request)
         if refusal:
             return refusal
-        tokens = tokens_of(answer_to(messages), behaviour.answer_tokens)
+        tokens = tokens_of(behaviour.reply or answer_to(messages), behaviour.answer_tokens)
         usage = _usage(messages, tokens)
         if body.get("stream"):
             return ChatStream(call, tokens, behaviour, usage)
@@ -95,7 +97,8 @@ class _Server:
         verdict = misfortune.verdict(call.kind)
         if verdict.status != 200:  # noqa: PLR2004 - the status of success
             call.status, call.outcome = verdict.status, "refused"
-            return misfortune.behaviour, _refusal(verdict)
+            quote = (await request.body()).decode() if misfortune.behaviour.echo else ""
+            return misfortune.behaviour, _refusal(verdict, quote)
         if not misfortune.hits(call.kind):
             return _WELL_BEHAVED, None
         if misfortune.behaviour.hang == "before":
@@ -111,9 +114,13 @@ async def _silence(call: Call, request: Request) -> Response:
     return Response()
 
 
-def _refusal(verdict: Verdict) -> Response:
+def _refusal(verdict: Verdict, quote: str) -> Response:
     headers = {} if verdict.retry_after is None else {"Retry-After": f"{verdict.retry_after:g}"}
-    error = {"message": "refused on request", "type": "misbehaviour", "code": verdict.status}
+    error = {
+        "message": f"refused on request {quote}".strip(),
+        "type": "misbehaviour",
+        "code": verdict.status,
+    }
     return JSONResponse({"error": error}, verdict.status, headers)
 
 

@@ -26,6 +26,11 @@ class Behaviour(BaseModel):
     answer_tokens: _Count = Field(
         default=0, description="Length of every answer; 0: as long as it is."
     )
+    reply: str = Field(default="", description="Answer this, whatever is asked; empty: a quote.")
+    keep_requests: bool = Field(
+        default=False, description="Keep the bodies of chat calls in the record of calls."
+    )
+    echo: bool = Field(default=False, description="Quote the request in refusals, as some do.")
     throttle_first: _Count = Field(
         default=0, description="Answer 429 to the first N calls from now on."
     )

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from forebay_benchmarks.model_server.behaviour import Kind
 
@@ -12,7 +12,10 @@ Outcome = Literal["running", "completed", "refused", "cut", "disconnected"]
 
 @dataclass(slots=True)
 class Call:
-    """One call. `sha256` holds a digest per text: the question, or the texts to embed."""
+    """One call. `sha256` holds a digest per text: the question, or the texts to embed.
+
+    `request` is the body of a chat call, where the behaviour says that it is kept.
+    """
 
     kind: Kind
     model: str
@@ -21,6 +24,7 @@ class Call:
     status: int = 0
     chunks: int = 0
     outcome: Outcome = "running"
+    request: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

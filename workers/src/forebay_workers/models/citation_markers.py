@@ -46,7 +46,7 @@ class CitationMarkers:
     def _parts(self, text: str) -> Iterator[AnswerPart]:
         position = 0
         for marker in _MARKER.finditer(text):
-            numbers = _numbers(marker["numbers"])
+            numbers = _numbers(marker["numbers"], self._passages)
             if _NEVER_A_CITATION in numbers:
                 continue
             yield from self._delta(text[position : marker.start()])
@@ -85,10 +85,11 @@ class CitationMarkers:
         return self._statement_start, self._statement_start + len(body[begins:].encode())
 
 
-def _numbers(marker: str) -> list[int]:
-    """Read `1`, `1, 3` and `2-4`."""
+def _numbers(marker: str, highest: int) -> list[int]:
+    """Read `1`, `1, 3` and `2-4`; of a range nothing beyond the highest that counts."""
     found: list[int] = []
     for part in re.split(r"[,;]", marker):
         first, *last = (int(number) for number in part.split("-"))
-        found.extend(range(first, max([first, *last]) + 1))
+        found.append(first)
+        found.extend(range(first + 1, min(max([first, *last]), highest) + 1))
     return found

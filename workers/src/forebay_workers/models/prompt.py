@@ -3,7 +3,8 @@
 Passages are data that strangers wrote. Each stands between lines that carry a number drawn for
 this request alone, so that no document can close its fence; marks that chat templates read as
 turns are broken up; brackets around numbers, which would read as our citations, become
-parentheses (OWASP LLM01, indirect prompt injection).
+parentheses; characters that models read and people do not see are left out (OWASP LLM01, indirect
+prompt injection).
 """
 
 import re
@@ -27,8 +28,14 @@ If the passages do not hold the answer, say so plainly. Answer in the language o
 # Marks of the chat templates in wide use; servers may read them as turns even inside a message.
 _TEMPLATE_MARK = re.compile(
     r"<(?=[|｜])"  # noqa: RUF001 - one of the marks meant
-    r"|<(?=/?s>|<?/?SYS>|(?:start|end)_of_turn>)"
-    r"|\[(?=/?INST\]|/?AVAILABLE_TOOLS\]|TOOL_CALLS\])"
+    r"|<(?=/?s>|<?/?SYS>|(?:start|end)_of_turn>|[be]os>|/?think>|/?tool_(?:call|response)s?>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+)
+# Zero widths and invisible operators, which hide marks from the pattern above; embeddings,
+# overrides and isolates, which turn text around (Unicode UAX 9); tags and selectors, in which whole
+# sentences hide. Joiners and directional marks stay: languages need them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u206f\U000e0000-\U000e01ef]"
 )
 _NUMBER_IN_BRACKETS = re.compile(r"\[(\d{1,3}(?:\s?[,;-]\s?\d{1,3})*)\]")
 _LINE_BREAKS = re.compile(r"\s+")
@@ -88,8 +95,8 @@ def _one_line(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return _neutral(_NUMBER_IN_BRACKETS.sub(r"(\1)", text))
+    return _NUMBER_IN_BRACKETS.sub(r"(\1)", _neutral(text))
 
 
 def _neutral(text: str) -> str:
-    return _TEMPLATE_MARK.sub(lambda mark: f"{mark.group()} ", text)
+    return _TEMPLATE_MARK.sub(lambda mark: f"{mark.group()} ", _INVISIBLE.sub("", text))
