@@ -1,9 +1,10 @@
 """One call over gRPC and over HTTP, and what was refused as a google.rpc.Status."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
+import grpc.aio
 import httpx
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
@@ -15,12 +16,21 @@ from forebay_server.governance.authorisation import method_path
 from forebay_server.http.bindings import Binding
 
 from .calls import status_of
-from .http_edge import HttpEdge
 from .http_forms import http_form
 
 # google/rpc/code.proto
 STATUSES = {3: 400, 5: 404, 7: 403, 8: 429, 9: 400, 10: 409, 12: 501, 13: 500, 14: 503, 16: 401}
 Headers = list[tuple[str, str]]
+
+
+class Wires(Protocol):
+    """The two ways to one edge."""
+
+    @property
+    def http(self) -> httpx.AsyncClient: ...
+
+    @property
+    def channel(self) -> grpc.aio.Channel: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Refusal:
 
 
 async def over_grpc(
-    edge: HttpEdge, served: MethodDescriptor, message: Message, headers: Headers
+    edge: Wires, served: MethodDescriptor, message: Message, headers: Headers
 ) -> Refusal:
     # On the wire a unary call is a stream of one message: one kind of stub serves all methods.
     call = edge.channel.stream_stream(method_path(served))(metadata=tuple(headers))
@@ -61,9 +71,7 @@ async def read_to_end(call: Any) -> None:
         pass
 
 
-async def over_http(
-    edge: HttpEdge, binding: Binding, message: Message, headers: Headers
-) -> Refusal:
+async def over_http(edge: Wires, binding: Binding, message: Message, headers: Headers) -> Refusal:
     form = http_form(binding, message)
     encoded = [(name, value.encode("latin-1")) for name, value in headers]
     answer = await edge.http.request(

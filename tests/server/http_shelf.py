@@ -43,6 +43,7 @@ class Shelf:
         self.asked: list[Any] = []
         self.answer: Any = None
         self.error: Exception | None = None
+        self.stream_error: Exception | None = None
         self.lines: list[Any] = []
         self.more = asyncio.Event()
         self.open_streams = 0
@@ -66,8 +67,8 @@ class Shelf:
                     yield line
                 passed = passed or line.cursor == request.after_cursor
             await self.more.wait()
-            if self.error is not None:
-                raise self.error
+            if error := self.error or self.stream_error:
+                raise error
         finally:
             self.open_streams -= 1
             self.closed.set()

@@ -13,8 +13,15 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from forebay.policy.v1 import Visibility
 from forebay_server.answers.errors import QueryExpired
-from forebay_server.errors import EtagMismatch, IssuerUnavailable
+from forebay_server.errors import (
+    ClearanceTooLow,
+    EtagMismatch,
+    IssuerUnavailable,
+    TokenExpired,
+    TokenInvalid,
+)
 from forebay_server.http.server import HttpOptions
 from forebay_server.limits.allowances import Limit
 from forebay_server.limits.errors import LimitReached
@@ -155,6 +162,23 @@ async def test_a_call_may_wait_for_the_last_state(edge: ShelfEdge, auth: dict[st
 async def test_a_wait_ends_after_its_time(edge: ShelfEdge, auth: dict[str, str]) -> None:
     answer = await edge.http.get(BOOK, headers={**auth, "Prefer": "wait=1"})
     assert (answer.status_code, edge.shelf.open_streams) == (200, 0)
+
+
+async def test_who_loses_a_right_while_waiting_is_shown_nothing(
+    edge: ShelfEdge, auth: dict[str, str]
+) -> None:
+    lost = (
+        ClearanceTooLow(Visibility.VISIBILITY_PUBLIC, Visibility.VISIBILITY_INTERNAL),
+        TokenInvalid("tenant"),
+        TokenExpired(),
+    )
+    edge.shelf.more.set()
+    for error, status in zip(lost, (403, 401, 401), strict=True):
+        edge.shelf.stream_error = error
+        answer = await edge.http.get(BOOK, headers={**auth, "Prefer": "wait=30"})
+        assert answer.status_code == status
+    edge.shelf.stream_error = QueryExpired()
+    assert (await edge.http.get(BOOK, headers={**auth, "Prefer": "wait=30"})).status_code == 200
 
 
 async def test_limits_say_when_to_come_back(edge: ShelfEdge, auth: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,7 @@ from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.gate import TRACE_PARENT
 from forebay_server.rpc.handlers import implementation
 
+LOST = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED})
 BODY_SECONDS = 30.0  # 6 MiB at 1.6 Mbit/s
 
 
@@ -140,15 +141,23 @@ class Operations:
         return Call(caller, None, trace[0].encode() if one_trace else None), message
 
     async def _wait(self, follow: Operation, call: Call, message: Message, seconds: float) -> None:
-        """Return when the resource's stream of events has ended, or after that time."""
+        """Return when the resource's stream of events has ended, or after that time.
+
+        Raises what the caller has lost meanwhile: it was admitted before the wait.
+        """
         request = GetMessageClass(follow.binding.method.input_type)()
         for variable in follow.binding.template.variables:
             setattr(request, variable.field, getattr(message, variable.field))
-        # Why the stream ended is told by the resource itself, which is read next.
-        with suppress(TimeoutError, EdgeError):
+        try:
             async with asyncio.timeout(seconds), aclosing(follow.run(call, request)) as events:
                 async for _ in events:
                     pass
+        except TimeoutError:
+            return
+        except EdgeError as error:
+            # Why else the stream ended is told by the resource itself, which is read next.
+            if error.code in LOST:
+                raise
 
 
 def _require_verb(binding: Binding, verb: str) -> None:
