@@ -18,6 +18,8 @@ from forebay_standalone.readiness import serves_grpc
 from forebay_standalone.running_program import RunningProgram
 from forebay_standalone.system import System, SystemOptions
 
+from .policy_edits import PolicyEdits
+
 DIMENSIONS = 256
 START_SECONDS = 120.0
 POLICY = """
@@ -63,6 +65,13 @@ def system(model_server: ModelServer, system_folder: Path) -> Iterator[System]:
     )
     with System(system_folder, options) as running:
         yield running
+
+
+@pytest.fixture
+def policy_edits(system: System, system_folder: Path) -> Iterator[PolicyEdits]:
+    edits = PolicyEdits(system_folder / "policy.yaml")
+    yield edits
+    edits.restore()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from forebay_kafka.envelope import (
     Statement,
 )
 from forebay_kafka.errors import IdentityInvalid
-from forebay_kafka.identity import GenerationLimits, Identity
+from forebay_kafka.identity import GenerationLimits, Grant, Identity
 
 RECORD = QueryRecord(name="queries/abc")
 STATEMENT = Statement("queries/abc", expire_time=2_000_000_000)
@@ -45,6 +45,7 @@ statements = st.builds(
     visibility=st.integers(0, 3),
     readers=st.lists(texts, max_size=5).map(tuple),
     expire_time=st.none() | st.integers(0, 4_000_000_000),
+    grants=st.lists(st.builds(Grant, texts, texts, texts), max_size=3).map(tuple),
 )
 
 

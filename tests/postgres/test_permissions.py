@@ -245,6 +245,25 @@ async def test_a_shared_collection_is_read_under_its_alias(storage: Any, make: A
     assert [e.key.document_id for e in await storage.reader.list(me, "vendor-kb", 9)] == ["guide"]
 
 
+async def test_an_alias_hides_the_own_collection_of_that_name(storage: Any, make: Any) -> None:
+    await publish(storage, make, key("guide", tenant="vendor", collection="kb"))
+    for collection in ("vendor-kb", "kb"):
+        await publish(storage, make, key("guide", collection=collection))
+    shared = SharedCollection(alias="vendor-kb", tenant="vendor", collection="kb")
+    me = Permissions("acme", 3, shared=(shared,))
+    assert await texts(storage, me) == {"fact vendor kb guide 1", "fact acme kb guide 1"}
+    assert await texts(storage, me, collections=["vendor-kb"]) == {"fact vendor kb guide 1"}
+    bound = {
+        "forebay.tenant": "acme",
+        "forebay.clearance": "3",
+        "forebay.shared": "{vendor/kb}",
+        "forebay.reserved": "{vendor-kb}",
+    }
+    rows = by_hand(storage.settings, "SELECT tenant, collection FROM forebay.documents", bound)
+    assert sorted(rows) == [("acme", "kb"), ("vendor", "kb")]
+    assert len(await texts(storage, Permissions("acme", 3))) == 2
+
+
 async def test_a_collection_is_found_only_when_asked_for(storage: Any, make: Any) -> None:
     await publish(storage, make, key("a", collection="one"))
     await publish(storage, make, key("b", collection="two"))

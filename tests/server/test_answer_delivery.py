@@ -15,16 +15,17 @@ from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, Passage, Query
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
-from forebay_kafka.identity import GenerationLimits
+from forebay_kafka.identity import GenerationLimits, Grant
 from forebay_kafka.records import Received, RecordReader, record_type
 from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
-from forebay_server.answers.delivery import AnswerDelivery, Clearance, Reading
+from forebay_server.answers.delivery import AnswerDelivery, Reading, RightsNow
 from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderTooSlow
 from forebay_server.answers.follower import MAX_QUEUED, Follower
 from forebay_server.answers.lifetime import LIFETIME_MS
 from forebay_server.answers.reader import AnswerReader
-from forebay_server.errors import ClearanceTooLow, TokenExpired, TokenInvalid
+from forebay_server.errors import ClearanceTooLow, ShareWithdrawn, TokenExpired, TokenInvalid
 from forebay_server.governance.caller import Caller, TierLimits
+from forebay_server.governance.standing import Rights
 from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.secrets import SealSecrets
 
@@ -75,10 +76,13 @@ COMPLETED = event("a", 4, completed=AnswerEvent.Completed(answer="Deep."))
 WHOLE = [accepted(), OPENED, FOUND, DELTA, COMPLETED]
 
 
-def logged(events: Iterable[AnswerEvent], caller: Caller = CALLER) -> list[Received]:
+def logged(
+    events: Iterable[AnswerEvent], caller: Caller = CALLER, *, grants: tuple[Grant, ...] = ()
+) -> list[Received]:
     """Records as the log would hold them, at offsets from 100 on."""
     cause = QueryRecord(name=NAME).SerializeToString()
-    token = SIGNER.seal(caller.identity(), record_type(QueryRecord), cause, Statement(NAME))
+    statement = Statement(NAME, grants=grants)
+    token = SIGNER.seal(caller.identity(), record_type(QueryRecord), cause, statement)
     headers = (
         (RECORD_TYPE_HEADER, record_type(AnswerRecord).encode()),
         (IDENTITY_HEADER, token),
@@ -139,13 +143,13 @@ READING = Reading(CALLER, NAME, int(ASKED_AT * 1000))
 def delivery(
     log: WrittenLog,
     clock: Hands | None = None,
-    clearance: Clearance = lambda caller: caller.clearance,
+    rights: RightsNow = lambda caller: Rights(caller.clearance),
 ) -> AnswerDelivery:
     return AnswerDelivery(
         cast("AnswerReader", log),
         RECORDS,
         CURSORS,
-        clearance,
+        rights,
         clock or Hands(),
     )
 
@@ -198,7 +202,7 @@ async def test_nothing_above_a_clearance_that_was_lowered_meanwhile_is_shown(
     monkeypatch.setattr("forebay_server.answers.delivery.STANDING_SECONDS", 0.01)
     standing = [Visibility.VISIBILITY_CONFIDENTIAL]
     log = WrittenLog(logged(WHOLE)[:3])
-    events = delivery(log, clearance=lambda _: standing[-1]).events(READING)
+    events = delivery(log, rights=lambda _: Rights(standing[-1])).events(READING)
     seen = [(await anext(events)).WhichOneof("event") for _ in range(2)]
     assert seen == ["accepted", "retrieved"]
     standing.append(Visibility.VISIBILITY_PUBLIC)
@@ -206,12 +210,55 @@ async def test_nothing_above_a_clearance_that_was_lowered_meanwhile_is_shown(
         await anext(events)
 
 
+GRANT = Grant("vendor-manuals", "vendor", "manuals")
+OTHER_GRANTS = [
+    (),
+    (Grant("vendor-manuals", "vendor", "drafts"),),
+    (Grant("vendor-manuals", "rival", "manuals"),),
+    (Grant("manuals", "vendor", "manuals"),),
+]
+
+
+def found_in(collection: str) -> AnswerEvent:
+    document = f"collections/{collection}/documents/weir"
+    found = [Passage(text="Deep.", document=document, visibility=Visibility.VISIBILITY_PUBLIC)]
+    return event("a", 2, retrieved=AnswerEvent.Retrieved(passages=found))
+
+
+@pytest.mark.parametrize("left", OTHER_GRANTS)
+async def test_an_answer_ends_once_what_it_rests_on_is_not_shared_any_more(
+    monkeypatch: pytest.MonkeyPatch, left: tuple[Grant, ...]
+) -> None:
+    monkeypatch.setattr("forebay_server.answers.delivery.STANDING_SECONDS", 0.01)
+    granted = [(GRANT,)]
+    log = WrittenLog(logged([accepted(), OPENED, found_in("vendor-manuals")], grants=(GRANT,)))
+    delivered = delivery(log, rights=lambda _: Rights(CALLER.clearance, granted[-1]))
+    events = delivered.events(READING)
+    seen = [(await anext(events)).WhichOneof("event") for _ in range(2)]
+    assert seen == ["accepted", "retrieved"]
+    assert (await delivered.query(READING)).passages
+    granted.append(left)
+    with pytest.raises(ShareWithdrawn):  # while nothing comes
+        await anext(events)
+    with pytest.raises(ShareWithdrawn):
+        await anext(delivered.events(READING, after=102))
+    with pytest.raises(ShareWithdrawn):
+        await delivered.query(READING)
+
+
+async def test_an_answer_outlives_what_it_does_not_rest_on() -> None:
+    events = [accepted(), OPENED, found_in("vendor-manuals-of-our-own"), DELTA, COMPLETED]
+    assert (await kinds(WrittenLog(logged(events, grants=(GRANT,)))))[-1] == "completed"
+    own = [accepted(), OPENED, found_in("vendor-manuals"), DELTA, COMPLETED]
+    assert (await kinds(WrittenLog(logged(own))))[-1] == "completed"
+
+
 async def test_a_stream_ends_once_its_caller_may_not_be_spoken_for_any_more() -> None:
-    def gone(_: Caller) -> Visibility.ValueType:
+    def gone(_: Caller) -> Rights:
         raise TokenInvalid("tenant")
 
     with pytest.raises(TokenInvalid):
-        await anext(delivery(WrittenLog(logged(WHOLE)), clearance=gone).events(READING))
+        await anext(delivery(WrittenLog(logged(WHOLE)), rights=gone).events(READING))
 
 
 async def test_events_of_the_past_and_of_now_join_without_a_seam() -> None:

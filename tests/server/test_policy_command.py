@@ -21,6 +21,10 @@ tiers:
 tenants:
   acme: {tiers: {standard: {clearance: CONFIDENTIAL, top_k: 30, model: large}}}
 """
+SHARED = """\
+shared:
+  - {owner: vendor, collection: manuals, alias: vendor-manuals, tenants: [acme, globex]}
+"""
 SCHEMA = Path(__file__).parents[2] / "docs/policy.schema.json"
 
 
@@ -47,7 +51,7 @@ def test_a_good_file_is_said_to_be_good(path: Path, capsys: pytest.CaptureFixtur
     assert run("check", str(path)) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{path}: good, version ")
-    assert said.endswith(", 2 tiers, 1 tenants of own\n")
+    assert said.endswith(", 2 tiers, 1 tenants of own, 0 shares received\n")
 
 
 def test_a_bad_file_is_refused_by_line_field_and_rule(path: Path) -> None:
@@ -96,6 +100,33 @@ def test_a_policy_is_explained_with_its_reason(
     assert found == code
     assert reason in "\n".join(lines[:-1])
     assert lines[-1] == ("allowed" if code == ALLOWED else "refused")
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "reason"),
+    [
+        ("acme/free --owner vendor --collection manuals", ALLOWED, "with the caller as vendor-man"),
+        ("acme/free --owner vendor", REFUSED, "of another tenant: vendor"),
+        ("initech/free --owner vendor --collection manuals", REFUSED, "of another tenant: vendor"),
+        ("vendor/free --owner globex --collection manuals", REFUSED, "of another tenant: globex"),
+        ("vendor/free --collection manuals", ALLOWED, "the document is the caller's tenant's"),
+        ("acme/free --collection vendor-manuals", REFUSED, "hidden behind what vendor shares"),
+        (
+            "acme/free --owner vendor --collection manuals --reader ops --group ops",
+            REFUSED,
+            "its readers are groups of its own tenant",
+        ),
+    ],
+)
+def test_what_is_shared_is_explained_with_its_alias(
+    path: Path, capsys: pytest.CaptureFixture[str], asked: str, code: int, reason: str
+) -> None:
+    path.write_text(POLICY + SHARED)
+    found, lines = explained(capsys, "--document", "PUBLIC", "--as", *asked.split())
+    assert found == code
+    assert reason in "\n".join(lines[:-1])
+    run("check", str(path))
+    assert capsys.readouterr().out.endswith(", 2 shares received\n")
 
 
 def test_what_a_tenant_has_of_its_own_is_said(
@@ -152,7 +183,7 @@ def test_the_schema_knows_every_field_and_admits_no_other() -> None:
     schema = json.loads(schema_text())
     assert set(schema["properties"]) == set(PolicyFile.model_fields)
     objects = [schema, *(part for part in schema["$defs"].values() if part["type"] == "object")]
-    assert len(objects) == 5
+    assert len(objects) == 6
     assert all(part["additionalProperties"] is False for part in objects)
     assert schema["properties"]["tenants"]["additionalProperties"] is False
     changes, rules = schema["$defs"]["TierChanges"], schema["$defs"]["TierRules"]

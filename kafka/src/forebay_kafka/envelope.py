@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from jwt.types import Options
 
 from forebay_kafka.errors import IdentityInvalid
-from forebay_kafka.identity import GenerationLimits, Identity
+from forebay_kafka.identity import GenerationLimits, Grant, Identity
 
 ALGORITHM = "EdDSA"
 TOKEN_TYPE = "forebay-identity+jwt"  # noqa: S105 a media type (RFC 7515, section 4.1.9)
@@ -34,13 +34,14 @@ class Statement:
     """What the edge says about one record besides who caused it.
 
     `visibility` and `readers` are those of a document; `expire_time`, in seconds since 1970, is
-    the deadline of a query.
+    the deadline of a query, and `grants` is what it may search beyond the caller's own tenant.
     """
 
     name: str
     visibility: int = 0
     readers: tuple[str, ...] = ()
     expire_time: int | None = None
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def _claims(envelope: Envelope) -> dict[str, Any]:
         claims["act"] = {"sub": identity.actor}
     if statement.expire_time is not None:
         claims["exp"] = statement.expire_time
+    if statement.grants:
+        claims["grants"] = [[each.alias, each.tenant, each.collection] for each in statement.grants]
     return claims
 
 
@@ -196,6 +199,7 @@ def _envelope(claims: dict[str, Any]) -> Envelope:
             claims["visibility"],
             tuple(claims["readers"]),
             claims.get("exp"),
+            tuple(Grant(*each) for each in claims.get("grants", ())),
         ),
         issue_time=claims["iat"],
     )

@@ -20,6 +20,18 @@ class GenerationLimits:
     context_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A collection of another tenant that policy lets the caller's tenant read, and as what.
+
+    `alias` is the name of `collection` of `tenant` where the caller is.
+    """
+
+    alias: str
+    tenant: str
+    collection: str
+
+
 @dataclass(frozen=True)
 class Identity:
     """A caller, as token and policy told the edge.

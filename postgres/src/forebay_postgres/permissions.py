@@ -13,7 +13,8 @@ _SET_CALLER = """
     SELECT set_config('forebay.tenant', %s, true),
            set_config('forebay.clearance', %s, true),
            set_config('forebay.groups', %s::text[]::text, true),
-           set_config('forebay.shared', %s::text[]::text, true)
+           set_config('forebay.shared', %s::text[]::text, true),
+           set_config('forebay.reserved', %s::text[]::text, true)
 """
 
 
@@ -35,7 +36,8 @@ class SharedCollection:
 class Permissions:
     """What a caller may read: its tenant, clearance (1 to 3), groups and what is shared with it.
 
-    Groups count in the caller's own tenant only: equal names elsewhere mean other people.
+    Groups count in the caller's own tenant only: equal names elsewhere mean other people. An own
+    collection whose name is the alias of something shared is hidden behind it.
     """
 
     tenant: str
@@ -83,5 +85,6 @@ async def assume(connection: AsyncConnection[TupleRow], permissions: Permissions
             str(permissions.clearance),
             list(permissions.groups),
             [shared.scope for shared in permissions.shared],
+            [shared.alias for shared in permissions.shared],
         ),
     )

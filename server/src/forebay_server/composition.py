@@ -281,7 +281,7 @@ async def _pipeline_service(parts: _Parts, pipeline: _Pipeline) -> PipelineServi
 async def _query_service(parts: _Parts, admission: Admission, count: int) -> QueryService:
     reader = await parts.stack.enter_async_context(AnswerReader(parts.configuration.kafka, count))
     names, cursors = QueryNames(parts.seals.secrets), Cursors(parts.seals.secrets)
-    delivery = AnswerDelivery(reader, parts.records, cursors, parts.standing.clearance)
+    delivery = AnswerDelivery(reader, parts.records, cursors, parts.standing.rights)
     intake = QueryIntake(
         parts.publisher,
         parts.seals.signer,

@@ -8,6 +8,8 @@ EdgeError
 ├── ScopeMissing           PERMISSION_DENIED   the method needs a scope that the token lacks
 ├── TierUnknown            PERMISSION_DENIED   the policy does not know the token's tier
 ├── ClearanceTooLow        PERMISSION_DENIED   a visibility is above the caller's clearance
+├── CollectionReadOnly     PERMISSION_DENIED   what is shared with a tenant is not its to write
+├── ShareWithdrawn         PERMISSION_DENIED   an answer rests on what is shared no more
 ├── FieldInvalid           INVALID_ARGUMENT    fields break rules of the contract
 ├── DocumentTooLarge       INVALID_ARGUMENT    a document's content is over the limit
 ├── RequestIdOutOfWindow   INVALID_ARGUMENT    the time in request_id is too far away
@@ -137,6 +139,32 @@ class ClearanceTooLow(EdgeError):
         super().__init__(
             f"clearance {words['clearance']} does not cover visibility {words['visibility']}",
             words,
+        )
+
+
+class CollectionReadOnly(EdgeError):
+    """A write to what another tenant shares under this name."""
+
+    code = code_pb2.PERMISSION_DENIED
+    reason = ErrorReason.ERROR_REASON_COLLECTION_READ_ONLY
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            "the collection is shared by another tenant: it cannot be written",
+            {"collection": collection},
+        )
+
+
+class ShareWithdrawn(EdgeError):
+    """An answer rests on a collection that is not shared with its reader any more."""
+
+    code = code_pb2.PERMISSION_DENIED
+    reason = ErrorReason.ERROR_REASON_SHARE_WITHDRAWN
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            "a collection that the answer rests on is not shared any more",
+            {"collection": collection},
         )
 
 

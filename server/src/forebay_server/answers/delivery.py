@@ -7,30 +7,34 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, Query
 from forebay.records.v1 import AnswerRecord
 from forebay_kafka.answer_fold import AnswerFold
 from forebay_kafka.errors import KafkaError
 from forebay_kafka.failure import status_of
+from forebay_kafka.identity import Grant
 from forebay_kafka.query_view import query_of, with_etag
 from forebay_kafka.records import Received, RecordReader
 from forebay_server.answers.errors import QueryExpired, QueryNotFound
 from forebay_server.answers.follower import Follower
 from forebay_server.answers.lifetime import GRACE_SECONDS, LIFETIME_MS, LONGEST_SECONDS
 from forebay_server.answers.reader import AnswerReader
+from forebay_server.answers.shown import Shown
 from forebay_server.clock import Clock, system_clock
-from forebay_server.errors import ClearanceTooLow, TokenExpired
+from forebay_server.errors import TokenExpired
 from forebay_server.governance.caller import Caller
-from forebay_server.governance.standing import STANDING_SECONDS
+from forebay_server.governance.standing import STANDING_SECONDS, Rights
 from forebay_server.seals.cursors import Cursors
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
 
-Clearance = Callable[[Caller], Visibility.ValueType]
+RightsNow = Callable[[Caller], Rights]
+_Granted: TypeAlias = tuple[AnswerEvent, tuple[Grant, ...]]
+"""An event, and what its query searched of other tenants."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,6 @@ class Reading:
     time_ms: int
 
 
-class Shown:
-    """How high up an answer's reader has seen: the highest visibility of its passages."""
-
-    def __init__(self) -> None:
-        self.highest: Visibility.ValueType = Visibility.VISIBILITY_PUBLIC
-
-    def take(self, event: AnswerEvent) -> None:
-        """Take an event in before it is shown."""
-        for passage in event.retrieved.passages:
-            self.highest = max(self.highest, passage.visibility)
-
-
 class AnswerDelivery:
     """Turns the records of a query into the events that its asker sees."""
 
@@ -62,13 +54,13 @@ class AnswerDelivery:
         reader: AnswerReader,
         records: RecordReader,
         cursors: Cursors,
-        clearance: Clearance,
+        rights: RightsNow,
         clock: Clock = system_clock,
     ) -> None:
         self._reader = reader
         self._records = records
         self._cursors = cursors
-        self._clearance = clearance
+        self._rights = rights
         self._clock = clock
 
     async def events(
@@ -77,8 +69,9 @@ class AnswerDelivery:
         """The events behind an offset, up to the terminal one, with heartbeats in between.
 
         `accepted` says that the query is known to be in the log. Raises QueryNotFound otherwise
-        when it is not, ReaderTooSlow, QueryExpired, TokenExpired, ClearanceTooLow, LogUnavailable,
-        and TierUnknown or TokenInvalid when policy or issuers have changed so meanwhile.
+        when it is not, ReaderTooSlow, QueryExpired, TokenExpired, LogUnavailable; and
+        ClearanceTooLow, ShareWithdrawn, TierUnknown or TokenInvalid when policy or issuers have
+        changed so meanwhile.
         """
         fold, shown = AnswerFold(), Shown()
         async with self._reader.following(reading.name, reading.time_ms) as follower:
@@ -90,9 +83,9 @@ class AnswerDelivery:
                 if received is None:
                     yield self._heartbeat(reading.name)
                     continue
-                for event in self._counted(reading, fold, [received]):
-                    shown.take(event)
-                    self._require_standing(reading.caller, shown)
+                for event, grants in self._counted(reading, fold, [received]):
+                    shown.take(event, grants)
+                    shown.require(self._rights(reading.caller))
                     if received.offset > after:
                         event.cursor = self._cursors.at(reading.name, received.offset)
                         yield event
@@ -100,13 +93,18 @@ class AnswerDelivery:
     async def query(self, reading: Reading, *, up_to: int = 0) -> Query:
         """The query as the log has it now, and at least up to an offset.
 
-        Raises QueryNotFound when the log has nothing of it, ClearanceTooLow, LogUnavailable.
+        Raises QueryNotFound when the log has nothing of it, LogUnavailable, and ClearanceTooLow or
+        ShareWithdrawn when the caller may not see all of it any more.
         """
         received = await self._reader.snapshot(reading.name, reading.time_ms, up_to=up_to)
-        fold = AnswerFold()
-        events = list(self._counted(reading, fold, received))
+        fold, shown = AnswerFold(), Shown()
+        events = []
+        for event, grants in self._counted(reading, fold, received):
+            shown.take(event, grants)
+            events.append(event)
         if not events:
             raise QueryNotFound
+        shown.require(self._rights(reading.caller))
         query = query_of(reading.name, events)
         overdue = not fold.closed and self._clock() >= _last_moment(reading, fold)
         return _expired(query) if overdue else query
@@ -118,7 +116,7 @@ class AnswerDelivery:
         loop = asyncio.get_running_loop()
         quiet_until = loop.time() + HEARTBEAT_SECONDS
         while loop.time() < quiet_until:
-            self._require_standing(reading.caller, shown)
+            shown.require(self._rights(reading.caller))
             now, token_end = self._clock(), reading.caller.expire_time
             last_moment = _last_moment(reading, fold)
             if now >= token_end:
@@ -135,21 +133,15 @@ class AnswerDelivery:
                     return await follower.next()
         return None
 
-    def _require_standing(self, caller: Caller, shown: Shown) -> None:
-        clearance = self._clearance(caller)
-        if shown.highest > clearance:
-            raise ClearanceTooLow(clearance, shown.highest)
-
     def _counted(
         self, reading: Reading, fold: AnswerFold, received: Iterable[Received]
-    ) -> Iterator[AnswerEvent]:
+    ) -> Iterator[_Granted]:
         for record in received:
-            event = self._own_event(reading, record)
-            if event is not None and fold.counts(event):
-                _require_clearance(reading.caller, event)
-                yield event
+            granted = self._own_event(reading, record)
+            if granted is not None and fold.counts(granted[0]):
+                yield granted
 
-    def _own_event(self, reading: Reading, record: Received) -> AnswerEvent | None:
+    def _own_event(self, reading: Reading, record: Received) -> _Granted | None:
         if record.timestamp_ms >= reading.time_ms + LIFETIME_MS:
             return None
         try:
@@ -162,7 +154,9 @@ class AnswerDelivery:
         if owner != (caller.issuer, caller.tenant, caller.subject):
             log.warning("answer at %d/%d: of another caller", record.partition, record.offset)
             return None
-        return verified.message.event if isinstance(verified.message, AnswerRecord) else None
+        if not isinstance(verified.message, AnswerRecord):
+            return None
+        return verified.message.event, verified.envelope.statement.grants
 
     def _heartbeat(self, name: str) -> AnswerEvent:
         event = AnswerEvent(query=name, heartbeat=AnswerEvent.Heartbeat())
@@ -180,12 +174,3 @@ def _expired(query: Query) -> Query:
     query.state = Query.STATE_FAILED
     query.error.CopyFrom(status_of(QueryExpired()))
     return with_etag(query)
-
-
-def _require_clearance(caller: Caller, event: AnswerEvent) -> None:
-    if not event.HasField("retrieved"):
-        return
-    passages = event.retrieved.passages
-    highest = max((p.visibility for p in passages), default=Visibility.VISIBILITY_PUBLIC)
-    if highest > caller.clearance:
-        raise ClearanceTooLow(caller.clearance, highest)

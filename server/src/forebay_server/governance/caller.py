@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forebay.policy.v1 import Scope, Visibility
-from forebay_kafka.identity import GenerationLimits, Identity
+from forebay_kafka.identity import GenerationLimits, Grant, Identity
 from forebay_server.limits.allowances import UNLIMITED, Allowances
 
 
@@ -21,7 +21,8 @@ class TierLimits:
 class Caller:
     """A verified caller. `expire_time` is until when its token counts, in seconds since 1970.
 
-    `actor` is the service that acts on behalf of the subject (RFC 8693, section 4.1), if any.
+    `actor` is the service that acts on behalf of the subject (RFC 8693, section 4.1), if any;
+    `grants` is what other tenants share with the caller's.
     """
 
     issuer: str
@@ -36,6 +37,7 @@ class Caller:
     policy_version: str
     actor: str | None = None
     allowances: Allowances = UNLIMITED
+    grants: tuple[Grant, ...] = ()
 
     def identity(self) -> Identity:
         """What an envelope states about the caller."""

@@ -28,4 +28,5 @@ def caller_message(caller: Caller) -> CallerMessage:
             context_tokens=generation.context_tokens,
         ),
         policy_version=caller.policy_version,
+        shared_collections=sorted(f"collections/{grant.alias}" for grant in caller.grants),
     )

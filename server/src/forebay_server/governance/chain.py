@@ -60,6 +60,7 @@ class Chain:
             policy_version=policy.version,
             actor=principal.actor,
             allowances=tier.allowances,
+            grants=policy.grants(principal.tenant),
         )
         await self._limiter.admit(caller, path)
         return caller

@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Protocol, Self
 
 from forebay.policy.v1 import Visibility
-from forebay_kafka.identity import GenerationLimits
+from forebay_kafka.identity import GenerationLimits, Grant
 from forebay_server.errors import TierUnknown
 from forebay_server.governance.caller import TierLimits
 from forebay_server.governance.configuration_file import parse_model, read_content
 from forebay_server.governance.policy_file import PolicyFile, TenantRules, TierRules
+from forebay_server.governance.shares import grants_by_tenant
 from forebay_server.limits.allowances import Allowances
 
 VERSION_CHARACTERS = 16  # 64 bits tell the policies of one installation apart
@@ -44,11 +45,13 @@ class Policy:
     """One state of the policy file, under a version that changes with what it says.
 
     `tiers` is by name, `changed` by tenant and name: the tiers as tenants with rules of their own
-    have them. `counts_calls` says whether some limit is counted call by call.
+    have them. `shared` is what tenants may read of others, by receiving tenant. `counts_calls` says
+    whether some limit is counted call by call.
     """
 
     tiers: Mapping[str, Tier]
     changed: Mapping[tuple[str, str], Tier]
+    shared: Mapping[str, tuple[Grant, ...]]
     version: str
 
     @property
@@ -70,7 +73,12 @@ class Policy:
             for name, standard in file.tiers.items()
         }
         tiers = {name: _tier(rules) for name, rules in file.tiers.items()}
-        return cls(MappingProxyType(tiers), MappingProxyType(changed), _version(file))
+        return cls(
+            MappingProxyType(tiers),
+            MappingProxyType(changed),
+            grants_by_tenant(file.shared),
+            _version(file),
+        )
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -88,6 +96,10 @@ class Policy:
         if tier is None:
             raise TierUnknown(name)
         return tier
+
+    def grants(self, tenant: str) -> tuple[Grant, ...]:
+        """What others share with a tenant."""
+        return self.shared.get(tenant, ())
 
 
 def _tier(rules: TierRules) -> Tier:

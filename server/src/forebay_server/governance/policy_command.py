@@ -3,6 +3,7 @@
 ```
 forebay-server policy check policy.yaml
 forebay-server policy explain --as acme/standard --document INTERNAL --reader ops
+forebay-server policy explain --as acme/free --document PUBLIC --owner vendor --collection manuals
 forebay-server policy explain --as acme/standard --scope ask --method SubmitQuery
 forebay-server policy schema
 ```
@@ -32,6 +33,7 @@ from forebay_server.governance.policy_explanation import (
     explain_method,
 )
 from forebay_server.governance.policy_file import Clearance, policy_schema
+from forebay_server.governance.shares import DEFAULT_COLLECTION
 
 FILE_VARIABLE = "FOREBAY_POLICY_FILE"  # what the edge itself reads
 
@@ -48,6 +50,7 @@ def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--scope", dest="scopes", action="append", default=[], choices=SCOPES)
     explain.add_argument("--reader", dest="readers", action="append", default=[])
     explain.add_argument("--owner", metavar="TENANT", help="of the document; else the caller's")
+    explain.add_argument("--collection", default=DEFAULT_COLLECTION, help="as its owner calls it")
     subject = explain.add_mutually_exclusive_group(required=True)
     subject.add_argument("--document", metavar="VISIBILITY", choices=list(Clearance))
     subject.add_argument("--method", help="as SubmitQuery, or QueryService/SubmitQuery")
@@ -76,7 +79,11 @@ def checked(path: Path) -> str:
     """What a good policy holds; ConfigurationInvalid names lines, fields and rules of a bad one."""
     policy = Policy.from_file(path)
     tenants = len({tenant for tenant, _ in policy.changed})
-    return f"good, version {policy.version}, {len(policy.tiers)} tiers, {tenants} tenants of own"
+    sharing = sum(map(len, policy.shared.values()))
+    return (
+        f"good, version {policy.version}, {len(policy.tiers)} tiers, {tenants} tenants of own, "
+        f"{sharing} shares received"
+    )
 
 
 def _explained(arguments: argparse.Namespace, services: Iterable[ServiceDescriptor]) -> Explanation:
@@ -88,7 +95,8 @@ def _explained(arguments: argparse.Namespace, services: Iterable[ServiceDescript
         return explain_method(policy, caller, arguments.method, services)
     visibility = Visibility.Value(f"VISIBILITY_{arguments.document}")
     owner = arguments.owner or tenant
-    document = SomeDocument(owner, visibility, frozenset(arguments.readers))
+    readers = frozenset(arguments.readers)
+    document = SomeDocument(owner, visibility, readers, arguments.collection)
     return explain_document(policy, caller, document)
 
 

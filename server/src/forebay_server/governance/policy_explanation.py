@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import ServiceDescriptor
 
 from forebay.policy.v1 import Scope, Visibility
+from forebay_kafka.identity import Grant
 from forebay_server.errors import (
     ClearanceTooLow,
     EdgeError,
@@ -18,6 +19,7 @@ from forebay_server.errors import (
 )
 from forebay_server.governance.authorisation import MethodPolicies, method_path
 from forebay_server.governance.policy import Policy, Tier
+from forebay_server.governance.shares import DEFAULT_COLLECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,15 @@ class Somebody:
 
 @dataclass(frozen=True, slots=True)
 class SomeDocument:
-    """A document to explain a policy for; no readers: whoever has the clearance."""
+    """A document to explain a policy for; no readers: whoever has the clearance.
+
+    `tenant` and `collection` are its owner's.
+    """
 
     tenant: str
     visibility: Visibility.ValueType
     readers: frozenset[str] = frozenset()
+    collection: str = DEFAULT_COLLECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def explain_document(policy: Policy, caller: Somebody, document: SomeDocument) -
     if isinstance(tier, Explanation):
         return tier
     verdicts = [
-        _tenant_verdict(caller, document),
+        _tenant_verdict(policy, caller, document),
         _clearance_verdict(tier, document),
         _readers_verdict(caller, document),
     ]
@@ -107,12 +113,25 @@ def _granted(policy: Policy, caller: Somebody, tier: Tier) -> str:
     )
 
 
-def _tenant_verdict(caller: Somebody, document: SomeDocument) -> Explanation:
+def _tenant_verdict(policy: Policy, caller: Somebody, document: SomeDocument) -> Explanation:
+    grants = policy.grants(caller.tenant)
     if caller.tenant == document.tenant:
-        return Explanation(allowed=True, reasons=("the document is the caller's tenant's",))
+        return _own_verdict(grants, document)
+    for grant in grants:
+        if (grant.tenant, grant.collection) == (document.tenant, document.collection):
+            shared = f"{document.tenant} shares the collection with the caller as {grant.alias}"
+            return Explanation(allowed=True, reasons=(f"{shared}: to read, never to write",))
     return Explanation(
         allowed=False, reasons=(f"the document is of another tenant: {document.tenant}",)
     )
+
+
+def _own_verdict(grants: Sequence[Grant], document: SomeDocument) -> Explanation:
+    for grant in grants:
+        if grant.alias == document.collection:
+            hidden = f"hidden behind what {grant.tenant} shares as {grant.alias}"
+            return Explanation(allowed=False, reasons=(f"the document is {hidden}",))
+    return Explanation(allowed=True, reasons=("the document is the caller's tenant's",))
 
 
 def _clearance_verdict(tier: Tier, document: SomeDocument) -> Explanation:
@@ -128,6 +147,8 @@ def _clearance_verdict(tier: Tier, document: SomeDocument) -> Explanation:
 def _readers_verdict(caller: Somebody, document: SomeDocument) -> Explanation:
     if not document.readers:
         return Explanation(allowed=True, reasons=("the document names no readers",))
+    if caller.tenant != document.tenant:
+        return Explanation(allowed=False, reasons=("its readers are groups of its own tenant",))
     shared = ", ".join(sorted(caller.groups & document.readers))
     if shared:
         return Explanation(allowed=True, reasons=(f"among its readers: {shared}",))

@@ -15,6 +15,8 @@ tenants:
     limits: {tokens_per_day: 2000000, backlog: 50000}          # of the whole tenant
     tiers:
       enterprise: {top_k: 50, model: large}   # what is not said here stays as above
+shared:
+  - {owner: vendor, collection: manuals, alias: vendor-manuals, tenants: [acme]}
 ```
 """
 
@@ -28,6 +30,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from forebay_server.governance.configuration_file import StrictModel
+from forebay_server.governance.shares import Share, TenantId, require_sound
 from forebay_server.limits.allowances import Allowances
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,7 +45,6 @@ class Clearance(StrEnum):
 
 
 TierName = Annotated[str, Field(min_length=1, max_length=255)]  # as long as a token may name one
-TenantId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
 TopK = Annotated[
     int, Field(ge=1, le=50, strict=True, description="The most passages that a query gets.")
 ]
@@ -129,12 +131,13 @@ class TenantRules(StrictModel):
 
 
 class PolicyFile(StrictModel):
-    """Forebay's policy: what each tier may, and in what single tenants differ."""
+    """Forebay's policy: what each tier may, in what single tenants differ, and what they share."""
 
     tiers: dict[TierName, TierRules] = Field(min_length=1)
     tenants: dict[TenantId, TenantRules] = Field(
         default_factory=dict, json_schema_extra={"additionalProperties": False}
     )
+    shared: list[Share] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _changes_of_tiers_that_exist(self) -> Self:
@@ -143,6 +146,11 @@ class PolicyFile(StrictModel):
                 place = ("tenants", tenant, "tiers", tier)
                 # A misspelt name would otherwise leave a tenant with more than it is meant to have.
                 raise PydanticCustomError("tier_unknown", "no such tier", {"place": place})
+        return self
+
+    @model_validator(mode="after")
+    def _shares_are_sound(self) -> Self:
+        require_sound(self.shared)
         return self
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from forebay.policy.v1 import Visibility
+from forebay_kafka.identity import Grant
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import (
     ClearanceTooLow,
@@ -22,6 +24,14 @@ from forebay_server.governance.issuers import Issuer
 from forebay_server.governance.policy import PolicyInForce
 
 STANDING_SECONDS = 1.0  # a lost right ends a silent stream within this, and within the file watch
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What somebody may read just now: up to a clearance, and what is shared with the tenant."""
+
+    clearance: Visibility.ValueType
+    grants: tuple[Grant, ...] = ()
 
 
 class IssuersInForce(Protocol):
@@ -43,23 +53,25 @@ class Standing:
         self._issuers = issuers
         self._clock = clock
 
-    def clearance(self, caller: Caller) -> Visibility.ValueType:
-        """The widest visibility that it may read now.
+    def rights(self, caller: Caller) -> Rights:
+        """What it may read now.
 
         Raises TierUnknown, and TokenInvalid when its issuer may not speak for its tenant any more.
         """
         if not self._issuer(caller).speaks_for(caller.tenant):
             raise TokenInvalid("tenant")
-        return self._policy.current.tier(caller.tenant, caller.tier).clearance
+        policy = self._policy.current
+        clearance = policy.tier(caller.tenant, caller.tier).clearance
+        return Rights(clearance, policy.grants(caller.tenant))
 
     def require(self, caller: Caller) -> None:
         """Raise unless the caller may still do all that it was admitted with.
 
-        TokenExpired, ClearanceTooLow, ScopeMissing, or what `clearance` raises.
+        TokenExpired, ClearanceTooLow, ScopeMissing, or what `rights` raises.
         """
         if self._clock() >= caller.expire_time:
             raise TokenExpired
-        clearance = self.clearance(caller)
+        clearance = self.rights(caller).clearance
         if clearance < caller.clearance:
             raise ClearanceTooLow(clearance, caller.clearance)
         for scope in sorted(caller.scopes & withheld(self._issuer(caller))):

@@ -18,10 +18,12 @@ from forebay_postgres import (
     DocumentState,
     Failure,
     Permissions,
+    SharedCollection,
     VersionState,
 )
 from forebay_server.errors import DocumentNotFound, EtagMismatch, FieldInvalid, Violation
 from forebay_server.governance.caller import Caller
+from forebay_server.governance.shares import require_own
 from forebay_server.ingest.page_tokens import PageTokens
 
 DEFAULT_PAGE = 100
@@ -57,7 +59,11 @@ class DocumentCatalogue:
         return _former(name, etag, found)
 
     async def require_etag(self, caller: Caller, name: str, etag: str) -> None:
-        """Raise EtagMismatch, or DocumentNotFound, unless the document has that etag now."""
+        """Raise EtagMismatch, or DocumentNotFound, unless the document has that etag now.
+
+        What others share is no document of the caller's: CollectionReadOnly.
+        """
+        require_own(caller.grants, name)
         current = await self.newest(caller, name)
         if current.etag != etag:
             raise EtagMismatch(current.etag)
@@ -77,7 +83,10 @@ class DocumentCatalogue:
 
 
 def _permissions(caller: Caller) -> Permissions:
-    return Permissions(caller.tenant, caller.clearance, caller.groups)
+    shared = tuple(
+        SharedCollection(grant.alias, grant.tenant, grant.collection) for grant in caller.grants
+    )
+    return Permissions(caller.tenant, caller.clearance, caller.groups, shared)
 
 
 def _key(caller: Caller, name: str) -> DocumentKey:

@@ -17,6 +17,7 @@ from forebay_kafka.topics import topic_of
 from forebay_server.acknowledgement import acknowledged
 from forebay_server.clock import Clock, system_clock
 from forebay_server.governance.caller import Call
+from forebay_server.governance.shares import require_own
 from forebay_server.ingest.access_change import access_change
 from forebay_server.ingest.completion import completed
 from forebay_server.limits.limiter import Limiter
@@ -43,9 +44,10 @@ class DocumentIntake:
     async def ingest(self, call: Call, request: IngestDocumentRequest) -> Document:
         """Write a version and return it, without its content, once all in-sync replicas have it.
 
-        Raises ClearanceTooLow, FieldInvalid, RequestIdOutOfWindow, LimitReached, LogUnavailable
-        or RecordTooLarge.
+        Raises CollectionReadOnly, ClearanceTooLow, FieldInvalid, RequestIdOutOfWindow,
+        LimitReached, LogUnavailable or RecordTooLarge.
         """
+        require_own(call.caller.grants, request.parent)
         version = self._request_ids.admit(request.request_id)
         document = completed(request, call.caller.clearance)
         await self._limiter.admit_document(call.caller)
@@ -60,8 +62,10 @@ class DocumentIntake:
     async def update(self, call: Call, request: UpdateDocumentRequest) -> Document:
         """Write a change of access and return what it sets, once all in-sync replicas have it.
 
-        Raises ClearanceTooLow, RequestIdOutOfWindow, LogUnavailable or RecordTooLarge.
+        Raises CollectionReadOnly, ClearanceTooLow, RequestIdOutOfWindow, LogUnavailable or
+        RecordTooLarge.
         """
+        require_own(call.caller.grants, request.document.name)
         version = self._request_ids.admit(request.request_id)
         record = DocumentUpdate(
             name=request.document.name,
@@ -73,7 +77,11 @@ class DocumentIntake:
         return _changed(record)
 
     async def delete(self, call: Call, name: str, request_id: str) -> None:
-        """Write the end of a document; returns once all in-sync replicas have it."""
+        """Write the end of a document; returns once all in-sync replicas have it.
+
+        Raises CollectionReadOnly, RequestIdOutOfWindow or LogUnavailable.
+        """
+        require_own(call.caller.grants, name)
         version = self._request_ids.admit(request_id)
         record = DocumentUpdate(
             name=name,

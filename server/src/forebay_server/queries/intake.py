@@ -21,6 +21,7 @@ from forebay_server.answers.lifetime import GRACE_SECONDS
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import FieldInvalid, Violation
 from forebay_server.governance.caller import Call, Caller
+from forebay_server.governance.shares import searched
 from forebay_server.limits.answer_lease import AnswerLease
 from forebay_server.limits.limiter import Limiter
 from forebay_server.queries.admission import Admission
@@ -156,7 +157,11 @@ class QueryIntake:
             call.caller.identity(),
             record_type(QueryRecord),
             value,
-            Statement(record.name, expire_time=deadline),
+            Statement(
+                record.name,
+                expire_time=deadline,
+                grants=searched(call.caller.grants, record.request.collections),
+            ),
         )
         await asyncio.gather(
             self._publisher.publish(

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Sequence
 
 from forebay.query.v1 import SubmitQueryRequest
-from forebay_kafka.identity import Identity
+from forebay_kafka.envelope import Envelope
 from forebay_postgres.errors import IndexWithdrawn
 from forebay_postgres.indexes import Index
-from forebay_postgres.permissions import Permissions
+from forebay_postgres.permissions import Permissions, SharedCollection
 from forebay_postgres.retriever import FoundPassage, Ranking, Retriever
 from forebay_workers.models.embedding_model import EmbeddingModel
 from forebay_workers.models.paid_vectors import PaidVectors, Vector
@@ -28,9 +28,9 @@ class Search:
         self._paid = PaidVectors()
 
     async def passages(
-        self, request: SubmitQueryRequest, identity: Identity
+        self, request: SubmitQueryRequest, envelope: Envelope
     ) -> Sequence[FoundPassage]:
-        """What the asker may read for the question, best first.
+        """What the asker may read for the question, by its proven envelope, best first.
 
         Raises the errors of the embedding model, DatabaseUnavailable, ServingIndexMissing and
         IndexWithdrawn; after the last one the next call pins the index anew.
@@ -38,11 +38,12 @@ class Search:
         if self._index is None:
             self._index = await self._retriever.serving_index()
         digest = hashlib.sha256(request.text.encode()).digest()
-        row = await self._vector(identity.tenant, digest, request.text)
+        tenant = envelope.identity.tenant
+        row = await self._vector(tenant, digest, request.text)
         collections = [name.removeprefix("collections/") for name in request.collections]
         try:
             found = await self._retriever.search(
-                Permissions(identity.tenant, identity.clearance, identity.groups),
+                _permissions(envelope),
                 self._index,
                 request.text,
                 row.tolist(),
@@ -54,7 +55,7 @@ class Search:
         except IndexWithdrawn:
             self._index = None
             raise
-        self._paid.used(identity.tenant, [digest])
+        self._paid.used(tenant, [digest])
         return found
 
     async def _vector(self, tenant: str, digest: bytes, text: str) -> Vector:
@@ -65,3 +66,12 @@ class Search:
         row: Vector = (await self._model.embed([text]))[0]
         self._paid.keep(tenant, digest, row)
         return row
+
+
+def _permissions(envelope: Envelope) -> Permissions:
+    identity = envelope.identity
+    shared = tuple(
+        SharedCollection(grant.alias, grant.tenant, grant.collection)
+        for grant in envelope.statement.grants
+    )
+    return Permissions(identity.tenant, identity.clearance, identity.groups, shared)

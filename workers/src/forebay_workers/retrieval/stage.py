@@ -80,7 +80,7 @@ class Retrieval:
         if self._is_done(name):
             return
         with judged(RULES):
-            found = await self._search.passages(work.message.request, work.envelope.identity)
+            found = await self._search.passages(work.message.request, work.envelope)
         passages = [_passage(passage) for passage in found]
         if work.message.request.mode == SubmitQueryRequest.MODE_RETRIEVE_ONLY:
             await self._answer(work, passages)

@@ -180,6 +180,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     with RetryInfo.
     {"reason": "LIMITS_UNAVAILABLE", "domain": "forebay"}
     """
+    ERROR_REASON_COLLECTION_READ_ONLY: _ErrorReason.ValueType  # 39
+    """The collection is another tenant's, shared under this name: it is read and never written.
+    PERMISSION_DENIED.
+    {"reason": "COLLECTION_READ_ONLY", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
+    """
+    ERROR_REASON_SHARE_WITHDRAWN: _ErrorReason.ValueType  # 40
+    """The answer rests on a collection that is not shared with the caller any more. PERMISSION_DENIED.
+    {"reason": "SHARE_WITHDRAWN", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call, a query or a document failed: the `reason` of the one google.rpc.ErrorInfo that
@@ -344,5 +353,14 @@ ERROR_REASON_LIMITS_UNAVAILABLE: ErrorReason.ValueType  # 38
 """The store that counts calls does not answer, and uncounted calls are refused. UNAVAILABLE,
 with RetryInfo.
 {"reason": "LIMITS_UNAVAILABLE", "domain": "forebay"}
+"""
+ERROR_REASON_COLLECTION_READ_ONLY: ErrorReason.ValueType  # 39
+"""The collection is another tenant's, shared under this name: it is read and never written.
+PERMISSION_DENIED.
+{"reason": "COLLECTION_READ_ONLY", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
+"""
+ERROR_REASON_SHARE_WITHDRAWN: ErrorReason.ValueType  # 40
+"""The answer rests on a collection that is not shared with the caller any more. PERMISSION_DENIED.
+{"reason": "SHARE_WITHDRAWN", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,7 +26,7 @@ from forebay.policy.v1 import visibility_pb2 as forebay_dot_policy_dot_v1_dot_vi
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66orebay/query/v1/caller.proto\x12\x10\x66orebay.query.v1\x1a\"forebay/policy/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x05\n\x06\x43\x61ller\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x30\n\tclearance\x18\x05 \x01(\x0e\x32\x1d.forebay.policy.v1.Visibility\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06limits\x18\t \x01(\x0b\x32\x1f.forebay.query.v1.Caller.Limits\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x1a\xc7\x02\n\x06Limits\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12?\n\x13requests_per_minute\x18\x05 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12>\n\x12\x63oncurrent_answers\x18\x06 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12:\n\x0etokens_per_day\x18\x07 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12\x33\n\x07\x62\x61\x63klog\x18\x08 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x1a]\n\tAllowance\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x11\n\tremaining\x18\x02 \x01(\x03\x12.\n\nreset_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66orebay/query/v1/caller.proto\x12\x10\x66orebay.query.v1\x1a\"forebay/policy/v1/visibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x05\n\x06\x43\x61ller\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04tier\x18\x04 \x01(\t\x12\x30\n\tclearance\x18\x05 \x01(\x0e\x32\x1d.forebay.policy.v1.Visibility\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06limits\x18\t \x01(\x0b\x32\x1f.forebay.query.v1.Caller.Limits\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x1a\n\x12shared_collections\x18\x0b \x03(\t\x1a\xc7\x02\n\x06Limits\x12\r\n\x05top_k\x18\x01 \x01(\x05\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12?\n\x13requests_per_minute\x18\x05 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12>\n\x12\x63oncurrent_answers\x18\x06 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12:\n\x0etokens_per_day\x18\x07 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x12\x33\n\x07\x62\x61\x63klog\x18\x08 \x01(\x0b\x32\".forebay.query.v1.Caller.Allowance\x1a]\n\tAllowance\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x11\n\tremaining\x18\x02 \x01(\x03\x12.\n\nreset_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.query.v1.caller_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CALLER']._serialized_start=121
-  _globals['_CALLER']._serialized_end=821
-  _globals['_CALLER_LIMITS']._serialized_start=399
-  _globals['_CALLER_LIMITS']._serialized_end=726
-  _globals['_CALLER_ALLOWANCE']._serialized_start=728
-  _globals['_CALLER_ALLOWANCE']._serialized_end=821
+  _globals['_CALLER']._serialized_end=849
+  _globals['_CALLER_LIMITS']._serialized_start=427
+  _globals['_CALLER_LIMITS']._serialized_end=754
+  _globals['_CALLER_ALLOWANCE']._serialized_start=756
+  _globals['_CALLER_ALLOWANCE']._serialized_end=849
 # @@protoc_insertion_point(module_scope)

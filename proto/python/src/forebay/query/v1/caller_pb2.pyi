@@ -122,6 +122,7 @@ class Caller(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    SHARED_COLLECTIONS_FIELD_NUMBER: _builtins.int
     issuer: _builtins.str
     """Who vouches for the caller."""
     tenant: _builtins.str
@@ -150,6 +151,12 @@ class Caller(_message.Message):
     def limits(self) -> Global___Caller.Limits:
         """What the tier allows."""
 
+    @_builtins.property
+    def shared_collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What others share with the caller's tenant, by the names that are reserved for it here:
+        `collections/{collection}`. They are read like own collections, and never written.
+        """
+
     def __init__(
         self,
         *,
@@ -163,10 +170,11 @@ class Caller(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         limits: Global___Caller.Limits | None = ...,
         policy_version: _builtins.str = ...,
+        shared_collections: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearance", b"clearance", "expire_time", b"expire_time", "groups", b"groups", "issuer", b"issuer", "limits", b"limits", "policy_version", b"policy_version", "scopes", b"scopes", "subject", b"subject", "tenant", b"tenant", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clearance", b"clearance", "expire_time", b"expire_time", "groups", b"groups", "issuer", b"issuer", "limits", b"limits", "policy_version", b"policy_version", "scopes", b"scopes", "shared_collections", b"shared_collections", "subject", b"subject", "tenant", b"tenant", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,7 +90,9 @@ class SubmitQueryRequest(_message.Message):
     """What is wanted."""
     @_builtins.property
     def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where to look: `collections/{collection}`. Everywhere that the caller may, when empty."""
+        """Where to look: `collections/{collection}`, own ones and those that others share with the
+        caller's tenant. Everywhere that the caller may, when empty.
+        """
 
     @_builtins.property
     def filter(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
