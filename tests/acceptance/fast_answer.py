@@ -32,7 +32,8 @@ async def write_answer(
         },
     ]
     token, attempt = envelope(system, query, asker), uuid4().hex
-    settings = KafkaSettings(bootstrap_servers=system.addresses.kafka)
+    options: dict[str, str | int | bool] = {**system.kafka_login()}
+    settings = KafkaSettings(bootstrap_servers=system.addresses.kafka, options=options)
     async with Publisher(settings) as publisher:
         writing = [
             publisher.publish(

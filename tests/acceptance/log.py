@@ -18,6 +18,7 @@ from forebay_kafka.failure import error_info
 from forebay_kafka.partitioning import partition_for
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TOPICS, topic_of
+from forebay_standalone.system import System
 
 WAIT_SECONDS = 10.0
 LETTERS, USAGE = topic_of(DeadLetter).name, topic_of(UsageRecord).name
@@ -124,7 +125,8 @@ def reason_of(letter: DeadLetter) -> ErrorReason.ValueType:
 
 
 @contextmanager
-def log_probe(bootstrap_servers: str) -> Iterator[LogProbe]:
-    probe = LogProbe(KafkaSettings(bootstrap_servers=bootstrap_servers))
+def log_probe(system: System) -> Iterator[LogProbe]:
+    options: dict[str, str | int | bool] = {**system.kafka_login()}
+    probe = LogProbe(KafkaSettings(bootstrap_servers=system.addresses.kafka, options=options))
     yield probe
     probe.close()

@@ -26,7 +26,7 @@ QUESTION = "How often is the runner of turbine two inspected?"
 
 @pytest.fixture
 def probe(system: System) -> Iterator[LogProbe]:
-    with log_probe(system.addresses.kafka) as opened:
+    with log_probe(system) as opened:
         yield opened
 
 

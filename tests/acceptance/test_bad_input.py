@@ -90,7 +90,7 @@ async def edge(system: System, tenant: str) -> AsyncIterator[Edge]:
 
 @pytest.fixture(scope="module")
 def probe(system: System) -> Iterator[LogProbe]:
-    with log_probe(system.addresses.kafka) as opened:
+    with log_probe(system) as opened:
         yield opened
 
 

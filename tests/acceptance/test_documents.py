@@ -49,7 +49,7 @@ NAME = "collections/plant/documents/{}"
 
 @pytest.fixture
 def probe(system: System) -> Iterator[LogProbe]:
-    with log_probe(system.addresses.kafka) as opened:
+    with log_probe(system) as opened:
         yield opened
 
 

@@ -61,9 +61,8 @@ class LogBooks:
     """Reads the log of a system without a group of its own; its calls block."""
 
     def __init__(self, system: System) -> None:
-        options: dict[str, str | int | bool] = {
-            "log_level": 0
-        }  # a lost connection is what these tests are about
+        # A lost connection is what these tests are about.
+        options: dict[str, str | int | bool] = {"log_level": 0, **system.kafka_login()}
         self._settings = KafkaSettings(bootstrap_servers=system.addresses.kafka, options=options)
         self._jwks: Path = system.state.path / "envelope-jwks.json"
 

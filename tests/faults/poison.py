@@ -59,7 +59,11 @@ def send(system: System, poisons: Sequence[Poison]) -> None:
     """Put records into the log as whoever holds a producer could; all are acknowledged."""
     failed: list[confluent_kafka.KafkaError] = []
     producer = confluent_kafka.Producer(
-        {"bootstrap.servers": system.addresses.kafka, "message.max.bytes": MAX_RECORD_BYTES}
+        {
+            "bootstrap.servers": system.addresses.kafka,
+            "message.max.bytes": MAX_RECORD_BYTES,
+            **system.kafka_login(),
+        }
     )
     for poison in poisons:
         producer.produce(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError
 
 from forebay_kafka.settings import CredentialsInvalid, KafkaSettings
 from forebay_kafka.stages import STAGES
@@ -13,11 +13,12 @@ from forebay_kafka.topic_admin import TopicAdmin
 from forebay_kafka.topic_plan import TopicSettings
 from forebay_kafka.topics import TOPICS
 from forebay_standalone.broker import KafkaBroker
-from forebay_standalone.broker_security import Accounts, security_settings
+from forebay_standalone.broker_security import CLIENTS, Accounts, security_settings
 from forebay_standalone.broker_settings import cluster_members
 from forebay_standalone.ports import free_port
 
-SECONDS = 20
+from .log_access import reads, refusal, written
+
 ACCOUNTS = Accounts({user: f"{user}-password" for user in ("admin", "node", *STAGES)})
 PRINCIPALS = {stage: f"User:{stage}" for stage in STAGES}
 TOPIC_SETTINGS = TopicSettings(
@@ -29,7 +30,7 @@ TOPIC_SETTINGS = TopicSettings(
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     port = free_port()
     [member] = cluster_members(1)
-    secured = security_settings(ACCOUNTS, port, member.voters[member.node_id])
+    secured = security_settings(ACCOUNTS, {CLIENTS: port}, member.voters[member.node_id])
     folder = tmp_path_factory.mktemp("secured")
     broker = KafkaBroker(folder, port, member=member, settings=secured)
     broker.start()
@@ -37,8 +38,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
         broker.wait_ready()
         admin = TopicAdmin(settings(broker, "admin"), TOPIC_SETTINGS)
         admin.apply()
-        for spec in TOPICS:
-            assert written(broker, "admin", [spec.name]) == {spec.name: None}
         yield broker
     finally:
         broker.stop()
@@ -49,41 +48,6 @@ def settings(broker: KafkaBroker, user: str) -> KafkaSettings:
     return KafkaSettings(bootstrap_servers=broker.bootstrap_servers, options=options)
 
 
-def written(broker: KafkaBroker, user: str, topics: list[str]) -> dict[str, int | None]:
-    """The error code of a write by topic; None where it was acknowledged."""
-    producer = Producer({**settings(broker, user).client_options(), "enable.idempotence": True})
-    outcomes: dict[str, int | None] = {}
-
-    def landed(error: KafkaError | None, message: Message) -> None:
-        outcomes[str(message.topic())] = error.code() if error else None
-
-    for topic in topics:
-        producer.produce(topic, b"value", b"key", partition=0, on_delivery=landed)
-    assert producer.flush(SECONDS) == 0
-    return outcomes
-
-
-def read(broker: KafkaBroker, user: str, topic: str) -> int | None:
-    """The error code of a read; None where a record came."""
-    options = {
-        **settings(broker, user).client_options(),
-        "group.id": "forebay-unused",
-        "enable.auto.commit": False,
-    }
-    consumer = Consumer(options)
-    try:
-        unseen = consumer.list_topics(topic, SECONDS).topics[topic].error
-        if unseen is not None:
-            return int(unseen.code())
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        message = consumer.poll(SECONDS)
-        assert message is not None
-        error = message.error()
-        return error.code() if error else None
-    finally:
-        consumer.close()
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_writes_what_the_contract_gives_it_and_nothing_else(
     broker: KafkaBroker, stage: str
@@ -92,7 +56,7 @@ def test_a_stage_writes_what_the_contract_gives_it_and_nothing_else(
         spec.name: None if STAGES[stage] in spec.writers else KafkaError.TOPIC_AUTHORIZATION_FAILED
         for spec in TOPICS
     }
-    assert written(broker, stage, list(expected)) == expected
+    assert written(settings(broker, stage).client_options(), expected) == expected
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -103,7 +67,7 @@ def test_a_stage_reads_what_the_contract_gives_it_and_nothing_else(
         spec.name: None if STAGES[stage] in spec.readers else KafkaError.TOPIC_AUTHORIZATION_FAILED
         for spec in TOPICS
     }
-    assert {topic: read(broker, stage, topic) for topic in expected} == expected
+    assert reads(settings(broker, stage).client_options(), expected) == expected
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "edge"])
@@ -135,14 +99,8 @@ def test_without_a_password_nobody_comes_in(broker: KafkaBroker) -> None:
     options = {
         "bootstrap.servers": broker.bootstrap_servers,
         **strangers.client_options("edge"),
-        "group.id": "any",
     }
-    refusals: list[KafkaError] = []
-    consumer = Consumer({**options, "error_cb": refusals.append})
-    while not refusals:
-        consumer.poll(0.1)
-    consumer.close()
-    assert refusals[0].code() == KafkaError._AUTHENTICATION
+    assert refusal(options) == KafkaError._AUTHENTICATION
 
 
 def test_rules_that_were_changed_by_hand_are_shown_and_mended(broker: KafkaBroker) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ class BareEdge:
     """Where it serves, and which records it writes for each call."""
 
     address: str
-    servers: str
+    kafka: Mapping[str, str]
     records: tuple[tuple[str, RecordShape], ...]
 
 
 @asynccontextmanager
 async def bare_edge(config: BareEdge) -> AsyncIterator[AsyncMeasure | None]:
     """Serve until the parent closes; measures nothing."""
-    producer = BareProducer(config.servers)
+    producer = BareProducer(config.kafka)
     numbers = itertools.count()
     answer = Query(name="queries/bare", state=Query.STATE_QUEUED).SerializeToString()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.1  # only how soon the echo notices that it is to leave
 class Hops:
     """Two topics, and the shapes of what goes there and what comes back."""
 
-    servers: str
+    kafka: Mapping[str, str]
     there: str
     back: str
     question: RecordShape
@@ -31,7 +31,7 @@ class Hops:
 async def echo(config: Hops) -> AsyncIterator[AsyncMeasure | None]:
     """Answer every record of `there` with one on `back`; measures nothing."""
     leaving = threading.Event()
-    hop = Hop(config.servers, config.there, config.back)
+    hop = Hop(config.kafka, config.there, config.back)
 
     def answer() -> None:
         while not leaving.is_set():
@@ -50,7 +50,7 @@ async def echo(config: Hops) -> AsyncIterator[AsyncMeasure | None]:
 @asynccontextmanager
 async def round_trips(config: Hops) -> AsyncIterator[AsyncMeasure]:
     """Yield what measures round trips."""
-    hop = Hop(config.servers, config.back, config.there)
+    hop = Hop(config.kafka, config.back, config.there)
 
     def trip(number: int) -> float:
         key = str(number).encode().rjust(config.question.key, b"0")

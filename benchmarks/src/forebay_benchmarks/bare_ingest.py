@@ -1,7 +1,7 @@
 """The baseline of accepted documents: records of the same size and a window of the same width."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,7 +16,7 @@ from forebay_benchmarks.samples import Sample
 class BareIngest:
     """Where records go and how they look."""
 
-    servers: str
+    kafka: Mapping[str, str]
     topic: str
     shape: RecordShape
     window: int
@@ -25,7 +25,7 @@ class BareIngest:
 @asynccontextmanager
 async def bare_ingest(config: BareIngest) -> AsyncIterator[AsyncMeasure]:
     """Yield what measures acknowledged records."""
-    producer = BareProducer(config.servers)
+    producer = BareProducer(config.kafka)
     numbers = itertools.count()
     value = b"v" * config.shape.value
 

@@ -1,12 +1,13 @@
 """The log without Forebay: the least that a Python process can do with confluent_kafka.
 
-The one module of the benchmarks that imports it; the baselines stand on this.
+The one module of the benchmarks that imports it; the baselines stand on this. `kafka` is what a
+client is given, in librdkafka's words: it signs in as everybody else does.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -34,9 +35,9 @@ class RecordShape:
         return [(name, b"h" * size) for name, size in self.headers]
 
 
-def create_topic(servers: str, name: str, *, like: str) -> None:
+def create_topic(kafka: Mapping[str, str], name: str, *, like: str) -> None:
     """Create a topic with as many partitions as another; one that exists stays as it is."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({**kafka})
     count = len(admin.list_topics(like, _PATIENCE_SECONDS).topics[like].partitions)
     for created in admin.create_topics([NewTopic(name, count, 1)]).values():
         error = created.exception(_PATIENCE_SECONDS)
@@ -44,9 +45,9 @@ def create_topic(servers: str, name: str, *, like: str) -> None:
             raise BenchmarkError(f"no topic: {error}") from error
 
 
-def last_record(servers: str, topic: str) -> RecordShape:
+def last_record(kafka: Mapping[str, str], topic: str) -> RecordShape:
     """Measure a record that ends a partition of a topic. Raises BenchmarkError."""
-    with _consumer(servers) as consumer:
+    with _consumer(kafka) as consumer:
         ends = _ends(consumer, topic)
         written = [
             confluent_kafka.TopicPartition(topic, partition, end - 1)
@@ -68,9 +69,9 @@ def last_record(servers: str, topic: str) -> RecordShape:
 class BareProducer:
     """Idempotent, acks=all; one thread polls, and one wake-up of the loop serves a whole batch."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, kafka: Mapping[str, str]) -> None:
         """Connect; belongs to the running loop. `close` stops the thread."""
-        self._producer = _producer(servers)
+        self._producer = _producer(kafka)
         self._loop = asyncio.get_running_loop()
         self._reports: deque[_Report] = deque()
         self._due = False
@@ -127,11 +128,11 @@ class BareProducer:
 class Hop:
     """Reads one topic from its end and writes another, both in the calling thread."""
 
-    def __init__(self, servers: str, reads: str, writes: str) -> None:
+    def __init__(self, kafka: Mapping[str, str], reads: str, writes: str) -> None:
         """Connect and read from here on; `with` closes."""
         self._writes = writes
-        self._producer = _producer(servers)
-        self._opened = _consumer(servers)
+        self._producer = _producer(kafka)
+        self._opened = _consumer(kafka)
         self._consumer = self._opened.__enter__()
         self._consumer.assign(
             [
@@ -160,17 +161,15 @@ class Hop:
         self._opened.__exit__(None, None, None)
 
 
-def _producer(servers: str) -> confluent_kafka.Producer:
-    return confluent_kafka.Producer(
-        {"bootstrap.servers": servers, "enable.idempotence": True, "linger.ms": 0}
-    )
+def _producer(kafka: Mapping[str, str]) -> confluent_kafka.Producer:
+    return confluent_kafka.Producer({**kafka, "enable.idempotence": True, "linger.ms": 0})
 
 
 @contextmanager
-def _consumer(servers: str) -> Iterator[confluent_kafka.Consumer]:
+def _consumer(kafka: Mapping[str, str]) -> Iterator[confluent_kafka.Consumer]:
     consumer = confluent_kafka.Consumer(
         {
-            "bootstrap.servers": servers,
+            **kafka,
             "group.id": "benchmark",  # required, and without effect: partitions are assigned
             "enable.auto.commit": False,
         }

@@ -1,7 +1,7 @@
 """What the figures stand on: the whole system in a temporary folder, and a model server."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,9 +39,9 @@ class Stand:
         return self.system.addresses.grpc
 
     @property
-    def kafka(self) -> str:
-        """Where the broker serves."""
-        return self.system.addresses.kafka
+    def kafka(self) -> Mapping[str, str]:
+        """What a client of the broker is given, in librdkafka's words."""
+        return {"bootstrap.servers": self.system.addresses.kafka, **self.system.kafka_login()}
 
     @property
     def question(self) -> str:

@@ -36,18 +36,13 @@ class AclAdmin:
 
     def plan(self) -> list[str]:
         """What differs, a line each. Raises LogUnavailable, TopicsRefused."""
-        missing, surplus = self._differences()
-        return [
-            *(f"missing: {grant}" for grant in sorted(map(str, missing))),
-            *(f"surplus: {binding}" for binding in sorted(map(_line, surplus))),
-        ]
+        return _lines(*self._differences())
 
     def apply(self) -> list[str]:
         """Add what is missing and take away what the contract does not give.
 
         Returns what was changed, a line each. Raises LogUnavailable, TopicsRefused.
         """
-        lines = self.plan()
         missing, surplus = self._differences()
         if missing:
             bindings = [_binding(grant) for grant in missing]
@@ -61,7 +56,7 @@ class AclAdmin:
                 filters, request_timeout=TIMEOUT_SECONDS
             ).values():
                 result(answer)
-        return lines
+        return _lines(missing, surplus)
 
     def _differences(self) -> tuple[set[Grant], list[AclBinding]]:
         if not self._principals:
@@ -73,20 +68,25 @@ class AclAdmin:
 
     def _found(self) -> list[AclBinding]:
         """All rules of the principals that are ours to manage."""
-        bindings: list[AclBinding] = []
-        for principal in set(self._principals.values()):
-            everything = AclBindingFilter(
-                ResourceType.ANY,
-                ANY,
-                ResourcePatternType.ANY,
-                principal,
-                ANY,
-                AclOperation.ANY,
-                AclPermissionType.ANY,
-            )
-            answer = self._client.describe_acls(everything, request_timeout=TIMEOUT_SECONDS)
-            bindings += result(answer)
-        return bindings
+        everything = AclBindingFilter(
+            ResourceType.ANY,
+            ANY,
+            ResourcePatternType.ANY,
+            ANY,
+            ANY,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        answer = self._client.describe_acls(everything, request_timeout=TIMEOUT_SECONDS)
+        ours = set(self._principals.values())
+        return [binding for binding in result(answer) if binding.principal in ours]
+
+
+def _lines(missing: set[Grant], surplus: list[AclBinding]) -> list[str]:
+    return [
+        *(f"missing: {grant}" for grant in sorted(map(str, missing))),
+        *(f"surplus: {binding}" for binding in sorted(map(_line, surplus))),
+    ]
 
 
 def _binding(grant: Grant) -> AclBinding:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+TOPICS_PART = "topics"  # what makes topics, among the parts that have accounts
 MAX_RECORD_BYTES = 8 * 1024 * 1024  # a 4 MiB document, cut and described, stays below it
 
 
@@ -31,8 +32,8 @@ class KafkaSettings(BaseSettings):
 
     `options` goes to librdkafka as it is, as JSON: `{"security.protocol": "SASL_SSL", …}`.
     `credentials_file` holds, as JSON, the accounts of the program's parts by the stage's word, for
-    clusters that know who is who: `{"edge": {"username": "…", "password": "…"}}`. Times are in
-    seconds.
+    clusters that know who is who: `{"edge": {"username": "…", "password": "…"}}`; who makes topics
+    is `topics` there. Times are in seconds.
     """
 
     model_config = SettingsConfigDict(env_prefix="FOREBAY_KAFKA_", frozen=True)
@@ -43,14 +44,14 @@ class KafkaSettings(BaseSettings):
     delivery_timeout: float = Field(default=10.0, gt=0, le=300)
     session_timeout: float = Field(default=6.0, ge=1, le=300)
 
-    def acting_as(self, stage: str) -> KafkaSettings:
+    def acting_as(self, part: str) -> KafkaSettings:
         """The settings of one part of the program: with its own account, where there are accounts.
 
         Raises CredentialsInvalid when the file cannot be read or has no such account.
         """
         if self.credentials_file is None:
             return self
-        account = _account(self.credentials_file, stage)
+        account = _account(self.credentials_file, part)
         signed_in = {"sasl.username": account.username, "sasl.password": account.password}
         return self.model_copy(update={"options": {**self.options, **signed_in}})
 
@@ -65,7 +66,7 @@ class KafkaSettings(BaseSettings):
         }
 
 
-def _account(path: Path, stage: str) -> Account:
+def _account(path: Path, part: str) -> Account:
     try:
         accounts = ACCOUNTS.validate_json(path.read_bytes())
     except OSError as error:
@@ -74,6 +75,6 @@ def _account(path: Path, stage: str) -> Account:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "the file"
         raise CredentialsInvalid(f"{path}: {where}: {first['msg']}") from error
-    if stage not in accounts:
-        raise CredentialsInvalid(f"{path}: has no account for `{stage}`")
-    return accounts[stage]
+    if part not in accounts:
+        raise CredentialsInvalid(f"{path}: has no account for `{part}`")
+    return accounts[part]

@@ -26,7 +26,7 @@ from forebay_kafka.group_lag import GroupLag
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.record_times import RecordTimes
 from forebay_kafka.records import RecordReader
-from forebay_kafka.settings import CredentialsInvalid, KafkaSettings
+from forebay_kafka.settings import KafkaSettings
 from forebay_postgres import CatalogueReader, PostgresSettings, open_retrieve_pool
 from forebay_server.answers.delivery import AnswerDelivery
 from forebay_server.answers.reader import AnswerReader
@@ -72,7 +72,7 @@ from forebay_server.seals.secrets import SealSecrets
 from forebay_server.services.ingest_service import IngestService
 from forebay_server.services.pipeline_service import PipelineService
 from forebay_server.services.query_service import QueryService
-from forebay_server.settings import ServerSettings, read_settings
+from forebay_server.settings import ServerSettings, read_kafka_settings, read_settings
 
 LOG_RETRY_SECONDS = 1.0
 EDGE = "edge"  # its name among the log's accounts
@@ -98,11 +98,7 @@ class Configuration:
     @classmethod
     def from_environment(cls) -> Configuration:
         """Read it; ConfigurationInvalid names the variable and its rule."""
-        kafka = read_settings(KafkaSettings)
-        try:
-            kafka = kafka.acting_as(EDGE)
-        except CredentialsInvalid as error:
-            raise ConfigurationInvalid(str(error)) from error
+        kafka = read_kafka_settings(EDGE)
         return cls(read_settings(ServerSettings), kafka, read_settings(PostgresSettings))
 
 

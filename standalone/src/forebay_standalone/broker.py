@@ -18,6 +18,7 @@ from forebay_standalone.broker_settings import (
 from forebay_standalone.cache import cache_folder
 from forebay_standalone.child import ChildProcess, Launch
 from forebay_standalone.errors import ProgramFailed
+from forebay_standalone.files import PRIVATE, write_whole
 from forebay_standalone.jars import kafka_classpath
 from forebay_standalone.ports import LOOPBACK
 
@@ -85,7 +86,8 @@ class KafkaBroker:
         if not self._data.exists():
             self._format(java)
         properties = self.folder / "server.properties"
-        properties.write_text(as_properties(self._settings))
+        # Passwords of accounts may stand in them.
+        write_whole(properties, as_properties(self._settings), PRIVATE)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         command = [*java, "kafka.Kafka", str(properties)]
         self._child = ChildProcess(
@@ -149,7 +151,8 @@ class KafkaBroker:
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         properties = self.folder / "format.properties"
-        properties.write_text(as_properties({**self._settings, "log.dirs": str(fresh)}))
+        settings = {**self._settings, "log.dirs": str(fresh)}
+        write_whole(properties, as_properties(settings), PRIVATE)
         # The cluster's id is written into the storage with everything else, and found there.
         named = ("-t", self.member.cluster_id, "-c", str(properties))
         with self.log.open("ab") as log:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from forebay_standalone.broker import KafkaBroker
+from forebay_standalone.broker_security import CLIENTS, Accounts, security_settings
 from forebay_standalone.broker_settings import cluster_members
 from forebay_standalone.ports import LOOPBACK
 
 _DETOUR = "kafka-detour"  # the port behind the one that programs are told
+_BEHIND = "DETOUR"  # the listener there
 
 
 def broker_ports(count: int) -> tuple[str, ...]:
@@ -22,11 +24,12 @@ def brokers(
     logs: Path,
     ports: Mapping[str, int],
     count: int,
+    accounts: Accounts,
     classpath: Callable[[], Sequence[Path]],
     *,
     detour: int | None = None,
 ) -> tuple[KafkaBroker, ...]:
-    """Describe `count` brokers below `path`.
+    """Describe `count` brokers below `path`; whoever has no account is not let in.
 
     With `detour` the first one also serves a proxy: whoever connects by that port of loopback is
     sent there again by the broker's metadata.
@@ -38,7 +41,12 @@ def brokers(
             path / name,
             ports[name],
             member=member,
-            settings=_detoured(ports, names[0], names[count], detour) if not place else None,
+            settings=_secured(
+                accounts,
+                ports[name],
+                member.voters[member.node_id],
+                (ports[_DETOUR], detour) if detour and not place else None,
+            ),
             log=logs / f"{name}.log",
             classpath=classpath,
         )
@@ -51,19 +59,17 @@ def detour_port(ports: Mapping[str, int]) -> int:
     return ports[_DETOUR]
 
 
-def _detoured(
-    ports: Mapping[str, int], own: str, controller: str, told: int | None
+def _secured(
+    accounts: Accounts, port: int, controller: int, detour: tuple[int, int] | None
 ) -> dict[str, str]:
-    if told is None:
-        return {}
-    plain = f"PLAINTEXT://{LOOPBACK}:{ports[own]}"
-    behind = f"DETOUR://{LOOPBACK}:{ports[_DETOUR]}"
+    """Settings of a broker; a detour is the port behind it, and the one that clients are told."""
+    if detour is None:
+        return security_settings(accounts, {CLIENTS: port}, controller)
+    behind, told = detour
+    listeners = f"{CLIENTS}://{LOOPBACK}:{port},{_BEHIND}://{LOOPBACK}:{told}"
     return {
-        "listeners": f"{plain},{behind},CONTROLLER://{LOOPBACK}:{ports[controller]}",
-        "advertised.listeners": f"{plain},DETOUR://{LOOPBACK}:{told}",
-        "listener.security.protocol.map": (
-            "PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT"
-        ),
+        **security_settings(accounts, {CLIENTS: port, _BEHIND: behind}, controller),
+        "advertised.listeners": listeners,
     }
 
 

@@ -1,7 +1,8 @@
 """The table of programs that a start runs as children, with the environment of each.
 
-A program sees what it needs: the edge's keys are no worker's, and what answers queries reads the
-database under the role that can do nothing else.
+A program sees what it needs: the edge's keys are no worker's, each program signs in at the log
+as its own stages, and what answers queries reads the database under the role that can do nothing
+else.
 """
 
 import os
@@ -13,11 +14,13 @@ from pathlib import Path
 
 from forebay_standalone.installation import Installation
 from forebay_standalone.issuer_http import HEALTH_PATH
+from forebay_standalone.kafka_accounts import KafkaAccounts
 from forebay_standalone.ports import LOOPBACK
 from forebay_standalone.readiness import Ready, has_written, serves_grpc, serves_http
 from forebay_standalone.state_folder import StateFolder
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+EDGE = "edge"
 # What edge and workers have to finish what runs: an answer that takes longer resumes elsewhere.
 DRAIN_SECONDS = 8
 INDEXING = ("cataloguing", "chunking", "embedding")
@@ -31,6 +34,7 @@ class Connections:
     """Where the programs find Kafka and Postgres; connection URIs carry passwords."""
 
     kafka: str
+    accounts: KafkaAccounts
     admin_dsn: str
     write_dsn: str
     retrieve_dsn: str
@@ -79,8 +83,9 @@ def steps(connections: Connections, files: Installation) -> tuple[Step, ...]:
         "FOREBAY_POSTGRES_WRITE_PASSWORD": files.passwords["write"],
         "FOREBAY_POSTGRES_RETRIEVE_PASSWORD": files.passwords["retrieve"],
     }
+    topics = {**_kafka(connections), **connections.accounts.topics_env()}
     return (
-        Step("topics", (*_module("forebay_server"), "topics", "apply"), _kafka(connections)),
+        Step("topics", (*_module("forebay_server"), "topics", "apply"), topics),
         Step("migrations", (*_module("forebay_postgres"), "migrate"), migrate),
     )
 
@@ -102,6 +107,7 @@ def edge_program(
     """Give the edge."""
     env = {
         **_kafka(connections),
+        **connections.accounts.program_env(EDGE, (EDGE,)),
         "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn,
         "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
         "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
@@ -114,7 +120,7 @@ def edge_program(
         "FOREBAY_ENVELOPE_JWKS_FILE": str(files.envelope_jwks),
         "FOREBAY_SEAL_SECRET_FILE": str(files.seal_secret),
     }
-    return Program("edge", (_script("forebay-server"), "serve"), env, serves_grpc(grpc_address))
+    return Program(EDGE, (_script("forebay-server"), "serve"), env, serves_grpc(grpc_address))
 
 
 def worker_programs(
@@ -133,7 +139,10 @@ def worker_programs(
         _worker(
             f"{name}-{number}" if count > 1 else name,
             stages,
-            answering if set(stages) <= set(ANSWERING) else indexing,
+            {
+                **(answering if set(stages) <= set(ANSWERING) else indexing),
+                **connections.accounts.program_env(name, stages),
+            },
             state.ready,
         )
         for name, stages in sizes.programs.items()

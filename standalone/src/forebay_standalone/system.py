@@ -7,15 +7,18 @@ from types import TracebackType
 from typing import Self
 
 from forebay_standalone.broker import KafkaBroker
+from forebay_standalone.broker_security import ADMIN
 from forebay_standalone.cache import cache_folder
 from forebay_standalone.cluster import broker_ports, brokers, detour_port
 from forebay_standalone.environment import refuse_owned
 from forebay_standalone.installation import install
 from forebay_standalone.issuer import DevelopmentIssuer
 from forebay_standalone.jars import kafka_classpath
+from forebay_standalone.kafka_accounts import KafkaAccounts
 from forebay_standalone.ports import LOOPBACK, remembered_ports, require_free
 from forebay_standalone.postgres_server import PostgresServer
 from forebay_standalone.programs import (
+    EDGE,
     Connections,
     Program,
     Sizes,
@@ -30,7 +33,6 @@ from forebay_standalone.state_folder import StateFolder
 
 GRPC_PORT = 50_051  # what gRPC's own examples listen on
 HTTP_PORT = 8_080
-EDGE = "edge"
 
 Say = Callable[[str], None]
 
@@ -115,6 +117,13 @@ class System:
             postgres=f"{LOOPBACK}:{self.postgres.port}",
         )
 
+    def kafka_login(self, user: str = ADMIN) -> dict[str, str]:
+        """Give what a client signs in with at the log, in librdkafka's words.
+
+        `user` is a stage; by default the one who may do everything.
+        """
+        return self._accounts.accounts.client_options(user)
+
     def start(self) -> None:
         """Start every part and wait until all serve; call `stop` also when this raises.
 
@@ -176,11 +185,13 @@ class System:
         count = self.options.sizes.brokers
         ports = remembered_ports(self.state.ports, (*broker_ports(count), "postgres", "issuer"))
         path, logs = self.state.path, self.state.logs
+        self._accounts = KafkaAccounts(self.state.secrets)
         self.brokers = brokers(
             path,
             logs,
             ports,
             count,
+            self._accounts.accounts,
             classpath=lambda: kafka_classpath(cache_folder(path / "cache"), self._say),
             detour=self.options.detours.kafka,
         )
@@ -200,6 +211,7 @@ class System:
         retrieve = self.postgres.dsn("forebay_retrieve", passwords["retrieve"])
         connections = Connections(
             kafka=kafka,
+            accounts=self._accounts,
             admin_dsn=self.postgres.admin_dsn,
             write_dsn=_by(detours.postgres, port, write),
             retrieve_dsn=_by(detours.postgres, port, retrieve),

@@ -43,7 +43,7 @@ def _hops(stand: Stand) -> Hops:
     create_topic(stand.kafka, _THERE, like=queries)
     create_topic(stand.kafka, _BACK, like=answers)
     return Hops(
-        servers=stand.kafka,
+        kafka=stand.kafka,
         there=_THERE,
         back=_BACK,
         question=last_record(stand.kafka, queries),
