@@ -3,21 +3,24 @@
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import grpc.aio
 import pytest
 
-from forebay.client import AsyncClient
+from forebay.client import AsyncClient, async_client
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.issuer import every_scope
 from forebay_standalone.ports import LOOPBACK, free_port
 from forebay_standalone.readiness import serves_grpc
 from forebay_standalone.running_program import RunningProgram
-from forebay_standalone.system import System, SystemOptions
+from forebay_standalone.system import Addresses, System, SystemOptions
 
+from .http_channel import HttpChannel
 from .policy_edits import PolicyEdits
 
 DIMENSIONS = 256
@@ -74,26 +77,69 @@ def policy_edits(system: System, system_folder: Path) -> Iterator[PolicyEdits]:
     edits.restore()
 
 
+@dataclass(frozen=True)
+class Transport:
+    """One of the ways to the edge; `GRPC` and `HTTP` are all of them."""
+
+    name: str
+
+    def address(self, addresses: Addresses) -> str:
+        found: str = getattr(addresses, self.name)
+        return found
+
+    def open_channel(self, address: str, options: Any = ()) -> Any:
+        """What generated stubs work on, with connections of its own; gRPC's with its options."""
+        if self == HTTP:
+            return HttpChannel(address)
+        return grpc.aio.insecure_channel(address, options=options)
+
+
+GRPC, HTTP = Transport("grpc"), Transport("http")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every behaviour is the same over both transports, unless a mark says why one is enough."""
+    if "transport" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("over_grpc_alone")
+        ways = [GRPC] if alone else [GRPC, HTTP]
+        metafunc.parametrize("transport", ways, ids=[way.name for way in ways])
+
+
+@pytest.fixture
+def edge_address(system: System, transport: Transport) -> str:
+    """Where the first edge serves the transport of this test."""
+    return transport.address(system.addresses)
+
+
 @pytest.fixture(scope="session")
-def other_edge(system: System) -> Iterator[str]:
-    """The address of a second edge, which shares the log and the secrets with the first."""
-    address = f"{LOOPBACK}:{free_port()}"
+def second_edge(system: System) -> Iterator[Addresses]:
+    """Where a second edge serves, which shares the log and the secrets with the first."""
+    grpc_address = f"{LOOPBACK}:{(port := free_port())}"
+    http_address = f"{LOOPBACK}:{free_port(frozenset({port}))}"
     program = system.programs["edge"].program
-    env = {**program.env, "FOREBAY_GRPC_ADDRESS": address}
-    del env["FOREBAY_HTTP_ADDRESS"]
     second = replace(
         program,
         name="other-edge",
-        env=env,
-        ready=serves_grpc(address),
+        env={
+            **program.env,
+            "FOREBAY_GRPC_ADDRESS": grpc_address,
+            "FOREBAY_HTTP_ADDRESS": http_address,
+        },
+        ready=serves_grpc(grpc_address),
     )
     running = RunningProgram(second, system.state.logs, system.options.env)
     running.start()
     try:
         running.wait_ready(START_SECONDS)
-        yield address
+        yield replace(system.addresses, grpc=grpc_address, http=http_address)
     finally:
         running.stop(10)
+
+
+@pytest.fixture
+def other_edge(second_edge: Addresses, transport: Transport) -> str:
+    """Where the second edge serves the transport of this test."""
+    return transport.address(second_edge)
 
 
 @pytest.fixture
@@ -106,7 +152,16 @@ Connect = Callable[..., AsyncClient]
 
 
 @pytest.fixture
-async def connect(system: System, tenant: str) -> AsyncIterator[Connect]:
+def client_transport(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients speak the transport of this test."""
+    if transport == HTTP:
+        monkeypatch.setattr(async_client, "open_channel", lambda target, _: HttpChannel(target))
+
+
+@pytest.fixture
+async def connect(
+    system: System, tenant: str, edge_address: str, client_transport: None
+) -> AsyncIterator[Connect]:
     """Make clients; the tenant is the test's own, the address that of the first edge."""
     async with AsyncExitStack() as stack:
 
@@ -125,7 +180,7 @@ async def connect(system: System, tenant: str) -> AsyncIterator[Connect]:
                 groups,
                 timedelta(minutes=10),
             )
-            client = AsyncClient(at or system.addresses.grpc, token)
+            client = AsyncClient(at or edge_address, token)
             stack.push_async_callback(client.close)
             return client
 

@@ -21,9 +21,9 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Services:
-    """The stubs of both services over one channel."""
+    """The stubs of both services over one channel of either transport."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: Any) -> None:
         self.queries = QueryServiceStub(channel)
         self.documents = IngestServiceStub(channel)
 

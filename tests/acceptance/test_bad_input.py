@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import grpc.aio
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -31,12 +30,13 @@ from forebay.query.v1 import (
     StreamAnswerRequest,
     SubmitQueryRequest,
 )
-from forebay_standalone.issuer import DevelopmentIssuer, every_scope
+from forebay_standalone.issuer import DevelopmentIssuer
 from forebay_standalone.system import System
 
+from .bare_edge import Edge, mint
+from .conftest import HTTP, Transport
 from .log import LogProbe, log_probe
 from .raw_calls import (
-    Services,
     bearer,
     code_and_reason,
     metadata_of,
@@ -46,45 +46,19 @@ from .raw_calls import (
 )
 
 LIMIT_BYTES = 4 * 1024 * 1024
+NOTHING = IngestDocumentRequest(parent="collections/plant")
 UNAUTHENTICATED = "UNAUTHENTICATED"
 INVALID = ("INVALID_ARGUMENT", "FIELD_INVALID")
 TOO_LARGE = ("INVALID_ARGUMENT", "DOCUMENT_TOO_LARGE")
 
 
-class Edge(Services):
-    """Both services over one bare channel, and a token of each tier."""
-
-    def __init__(self, channel: grpc.aio.Channel, tokens: dict[str, str]) -> None:
-        super().__init__(channel)
-        self.channel = channel
-        self.tokens = tokens
-
-    async def submit(self, tier: str = "enterprise", **fields: Any) -> object:
-        request = SubmitQueryRequest(**{"text": "Who?", **fields})
-        return await self.queries.SubmitQuery(request, metadata=bearer(self.tokens[tier]))
-
-    async def ingest(
-        self,
-        document: dict[str, Any] | None = None,
-        tier: str = "enterprise",
-        **fields: Any,
-    ) -> object:
-        request = IngestDocumentRequest(
-            parent=fields.get("parent", "collections/plant"),
-            document_id=fields.get("document_id", "weir"),
-            request_id=fields.get("request_id", ""),
-            document=Document(**{"text": "The weir.", **(document or {})})
-            if document is None or "raw" not in document
-            else Document(**document),
-        )
-        return await self.documents.IngestDocument(request, metadata=bearer(self.tokens[tier]))
-
-
 @pytest.fixture
-async def edge(system: System, tenant: str) -> AsyncIterator[Edge]:
+async def edge(
+    system: System, tenant: str, transport: Transport, edge_address: str
+) -> AsyncIterator[Edge]:
     tokens = {tier: mint(system.issuer, tenant, tier) for tier in ("free", "standard")}
     tokens["enterprise"] = mint(system.issuer, tenant, "enterprise")
-    async with grpc.aio.insecure_channel(system.addresses.grpc) as channel:
+    async with transport.open_channel(edge_address) as channel:
         yield Edge(channel, tokens)
 
 
@@ -100,17 +74,6 @@ def no_record(probe: LogProbe) -> Iterator[None]:
     before = probe.ends()
     yield
     assert probe.ends() == before
-
-
-def mint(issuer: DevelopmentIssuer, tenant: str, tier: str, **changed: Any) -> str:
-    return issuer.mint(
-        tenant,
-        "somebody",
-        tier,
-        changed.get("scopes", every_scope()),
-        (),
-        changed.get("expires_in", timedelta(minutes=10)),
-    )
 
 
 def forged(issuer: DevelopmentIssuer) -> str:
@@ -170,7 +133,7 @@ async def test_a_token_that_cannot_be_trusted_admits_to_nothing(
     for call in (
         edge.queries.GetCaller(GetCallerRequest(), metadata=metadata),
         edge.queries.SubmitQuery(SubmitQueryRequest(text="Who?"), metadata=metadata),
-        edge.documents.IngestDocument(IngestDocumentRequest(), metadata=metadata),
+        edge.documents.IngestDocument(NOTHING, metadata=metadata),
     ):
         status = await refused(call)
         assert code_and_reason(status) == (UNAUTHENTICATED, reason)
@@ -212,10 +175,15 @@ async def test_a_method_needs_its_scope(edge: Edge, system: System) -> None:
         ("ask", queries.SubmitQuery(SubmitQueryRequest(text="Who?"), metadata=ingests)),
         ("ask", queries.GetQuery(GetQueryRequest(name="queries/a"), metadata=ingests)),
         ("ask", queries.CancelQuery(CancelQueryRequest(name="queries/a"), metadata=ingests)),
-        ("ingest", documents.IngestDocument(IngestDocumentRequest(), metadata=asks)),
+        ("ingest", documents.IngestDocument(NOTHING, metadata=asks)),
         ("ingest", documents.GetDocument(GetDocumentRequest(name=document), metadata=asks)),
-        ("ingest", documents.ListDocuments(ListDocumentsRequest(), metadata=asks)),
-        ("ingest", documents.DeleteDocument(DeleteDocumentRequest(), metadata=asks)),
+        (
+            "ingest",
+            documents.ListDocuments(
+                ListDocumentsRequest(parent="collections/plant"), metadata=asks
+            ),
+        ),
+        ("ingest", documents.DeleteDocument(DeleteDocumentRequest(name=document), metadata=asks)),
     ]
     for scope, call in refusals:
         status = await refused(call)
@@ -368,11 +336,19 @@ BAD_DOCUMENTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
 }
 
+NO_PATHS = {"no collection", "nested collection"}
+"""Over HTTP their parents are parts of paths at which there is nothing."""
+
 
 @pytest.mark.parametrize("case", BAD_DOCUMENTS)
-async def test_a_document_that_breaks_a_rule_is_told_which(edge: Edge, case: str) -> None:
+async def test_a_document_that_breaks_a_rule_is_told_which(
+    edge: Edge, transport: Transport, case: str
+) -> None:
     fields, field, rule = BAD_DOCUMENTS[case]
     status = await refused(edge.ingest(**fields))
+    if transport == HTTP and case in NO_PATHS:
+        assert code_and_reason(status) == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
+        return
     assert code_and_reason(status) == INVALID
     assert violations_of(status) == [(field, rule)]
     assert metadata_of(status)["field"] == field
@@ -419,20 +395,32 @@ async def test_a_writer_needs_the_clearance_for_what_it_writes(edge: Edge) -> No
         assert metadata_of(status) == {"clearance": clearance, "visibility": visibility}
 
 
-async def test_what_is_no_name_token_or_page_is_told_so(edge: Edge) -> None:
+@pytest.mark.over_grpc_alone("over HTTP these names are parts of paths at which there is nothing")
+async def test_what_is_no_name_is_told_so(edge: Edge) -> None:
     metadata = bearer(edge.tokens["enterprise"])
     documents = edge.documents
     cases: list[tuple[Awaitable[object], str]] = [
         (documents.GetDocument(GetDocumentRequest(name="weir"), metadata=metadata), "name"),
         (documents.DeleteDocument(DeleteDocumentRequest(name=""), metadata=metadata), "name"),
         (documents.ListDocuments(ListDocumentsRequest(parent="x"), metadata=metadata), "parent"),
+        (edge.queries.GetQuery(GetQueryRequest(), metadata=metadata), "name"),
+    ]
+    for call, field in cases:
+        status = await refused(call)
+        assert code_and_reason(status) == INVALID
+        assert [broken for broken, _ in violations_of(status)] == [field]
+
+
+async def test_what_is_no_version_or_page_is_told_so(edge: Edge) -> None:
+    metadata = bearer(edge.tokens["enterprise"])
+    documents = edge.documents
+    cases: list[tuple[Awaitable[object], str]] = [
         (
             documents.ListDocuments(
                 ListDocumentsRequest(parent="collections/a", page_size=1001), metadata=metadata
             ),
             "page_size",
         ),
-        (edge.queries.GetQuery(GetQueryRequest(), metadata=metadata), "name"),
         (
             documents.GetDocument(
                 GetDocumentRequest(name="collections/a/documents/b", etag="first"),
@@ -476,6 +464,7 @@ async def test_a_cursor_of_another_query_or_of_nobody_is_refused(
     assert violations_of(status) == [("after_cursor", "STRING_MAX_BYTES")]
 
 
+@pytest.mark.over_grpc_alone("HTTP has paths in place of methods: tests/server/test_http_bad_input")
 async def test_a_method_that_there_is_not_is_unimplemented(edge: Edge) -> None:
     for path in ("/forebay.query.v1.QueryService/Forget", "/forebay.none.v1.None/Get"):
         call: Any = edge.channel.unary_unary(path)
@@ -483,6 +472,7 @@ async def test_a_method_that_there_is_not_is_unimplemented(edge: Edge) -> None:
         assert code_and_reason(status) == ("UNIMPLEMENTED", "METHOD_UNKNOWN")
 
 
+@pytest.mark.over_grpc_alone("JSON that is none is tested in tests/server/test_http_bad_input")
 async def test_bytes_that_are_no_message_are_told_so(edge: Edge) -> None:
     for path in ("query.v1.QueryService/SubmitQuery", "ingest.v1.IngestService/IngestDocument"):
         call: Any = edge.channel.unary_unary(f"/forebay.{path}")

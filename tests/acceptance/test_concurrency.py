@@ -26,6 +26,7 @@ class Timed:
     done: float
 
 
+@pytest.mark.over_grpc_alone("the worker is what is tested")
 async def test_three_hundred_answers_of_a_slow_model_are_written_at_the_same_time(
     connect: Connect, models: ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,8 +73,8 @@ async def failure_of(client: AsyncClient, document_id: str, **fields: Any) -> Do
 
 
 def swollen_text() -> str:
-    """Half the limit as it comes, over it once each control character is a U+FFFD of 3 bytes."""
-    return "a" + "\x01" * (LIMIT_BYTES // 2)
+    """Below half the limit as it comes, over it once each control character is a U+FFFD."""
+    return "a" + "\x01" * (LIMIT_BYTES * 7 // 16)
 
 
 FAILING: dict[str, tuple[dict[str, Any], str]] = {
@@ -260,6 +260,7 @@ async def gone(client: AsyncClient, name: str) -> None:
                 return
 
 
+@pytest.mark.over_grpc_alone("takes seconds; the stages are what is tested")
 async def test_vectors_that_come_after_the_deletion_bring_nothing_back(
     connect: Connect, models: ModelServer
 ) -> None:
@@ -320,6 +321,7 @@ async def test_a_free_caller_neither_writes_nor_sees_what_is_internal(
     assert hidden.visibility == Visibility.VISIBILITY_INTERNAL
 
 
+@pytest.mark.over_grpc_alone("the stages are what is tested")
 async def test_the_log_forgets_the_content_of_what_was_replaced_or_deleted(
     connect: Connect, models: ModelServer, probe: LogProbe, tenant: str
 ) -> None:
@@ -371,6 +373,7 @@ async def test_a_throttling_model_only_delays(connect: Connect, models: ModelSer
     assert statuses == [429, 429, 429, 200]
 
 
+@pytest.mark.over_grpc_alone("HTTP has no streams of requests")
 async def test_a_stream_answers_good_and_bad_documents_by_sequence(
     connect: Connect, models: ModelServer, system: System, tenant: str
 ) -> None:
@@ -392,6 +395,7 @@ async def test_a_stream_answers_good_and_bad_documents_by_sequence(
     assert [d.name async for d in client.list_documents("plant")] == sorted(map(NAME.format, good))
 
 
+@pytest.mark.over_grpc_alone("HTTP has no streams of requests")
 async def test_a_gap_in_the_sequences_ends_the_stream_after_what_came_before(
     connect: Connect, models: ModelServer, system: System, tenant: str
 ) -> None:

@@ -75,7 +75,7 @@ async def test_every_caller_hears_its_own_canaries_and_no_other(
 
 
 async def test_a_document_for_a_group_is_found_by_its_members_alone(
-    connect: Connect, models: ModelServer, system: System, tenant: str
+    connect: Connect, models: ModelServer, system: System, tenant: str, edge_address: str
 ) -> None:
     author = connect()
     receipt = await author.ingest(
@@ -83,11 +83,11 @@ async def test_a_document_for_a_group_is_found_by_its_members_alone(
     )
     member = system.issuer.mint(tenant, "a-diver", "free", groups=["divers", "cooks"])
     other = system.issuer.mint(tenant, "a-cook", "enterprise", groups=["cooks"])
-    async with AsyncClient(system.addresses.grpc, member) as client:
+    async with AsyncClient(edge_address, member) as client:
         await client.wait_indexed(receipt.name, receipt.etag)
         answer = await client.ask("Who is on the rota?").answer()
         assert [passage.document for passage in answer.passages] == [receipt.name]
-    async with AsyncClient(system.addresses.grpc, other) as client:
+    async with AsyncClient(edge_address, other) as client:
         assert (await client.ask("Who is on the rota?").answer()).passages == ()
         with pytest.raises(NotFound):
             await client.get_document(receipt.name)

@@ -1,6 +1,7 @@
 """Streams that break, stall, restart or fall silent, and what their readers see."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -18,9 +19,9 @@ from forebay.query.v1 import (
     SubmitQueryRequest,
 )
 from forebay_benchmarks.model_server.process import ModelServer
-from forebay_standalone.system import System
+from forebay_standalone.system import Addresses, System
 
-from .conftest import START_SECONDS, Connect
+from .conftest import HTTP, START_SECONDS, Connect, Transport
 from .fast_answer import write_answer
 from .raw_calls import Services, bearer, code_and_reason, status_of
 
@@ -36,8 +37,8 @@ OPTIONS = (
 
 
 @pytest.fixture
-async def edge(system: System) -> AsyncIterator[Services]:
-    async with grpc.aio.insecure_channel(system.addresses.grpc, options=OPTIONS) as channel:
+async def edge(transport: Transport, edge_address: str) -> AsyncIterator[Services]:
+    async with transport.open_channel(edge_address, OPTIONS) as channel:
         yield Services(channel)
 
 
@@ -100,20 +101,29 @@ async def all_events(stream: AsyncIterator[AnswerEvent]) -> list[AnswerEvent]:
     return [event async for event in stream]
 
 
+@pytest.mark.over_grpc_alone("one of its readers speaks HTTP; restarts take seconds")
 @pytest.mark.parametrize("edges", [1, 2])
 async def test_a_killed_edge_costs_no_event(
-    connect: Connect, models: ModelServer, system: System, other_edge: str, tenant: str, edges: int
+    connect: Connect,
+    models: ModelServer,
+    system: System,
+    second_edge: Addresses,
+    tenant: str,
+    edges: int,
 ) -> None:
     """Streams go on with the other edge, or with the same one once it is back."""
-    target = "ipv4:" + ",".join([system.addresses.grpc, other_edge][:edges])
+    serving = [system.addresses, second_edge][:edges]
+    target = "ipv4:" + ",".join(addresses.grpc for addresses in serving)
     client = connect(at=target)
     await indexed_weir(client)
     models.forget_calls()
     models.behave(answer_tokens=60, tokens_per_second=20, kinds=["chat"])
-    begun = [asyncio.Event(), asyncio.Event()]
+    begun = [asyncio.Event() for _ in range(3)]
+    mine = token(system, tenant)
     streams = [
         asyncio.create_task(gathered(client, begun[0])),
-        asyncio.create_task(gathered_without_a_loop(target, token(system, tenant), begun[1])),
+        asyncio.create_task(gathered_without_a_loop(target, mine, begun[1])),
+        asyncio.create_task(gathered_over_http([each.http for each in serving], mine, begun[2])),
     ]
     await asyncio.gather(*(each.wait() for each in begun))
     await asyncio.to_thread(system.programs["edge"].kill)
@@ -162,6 +172,33 @@ async def gathered_without_a_loop(
         return events
 
     return await asyncio.to_thread(gather)
+
+
+async def gathered_over_http(
+    addresses: list[str], bearer_token: str, begun: asyncio.Event
+) -> list[AnswerEvent]:
+    """Read an answer and resume it behind its last event, where and when an edge answers."""
+    events: list[AnswerEvent] = []
+    query = SubmitQueryRequest(text=f"{QUESTION} HTTP.")
+    for address in itertools.cycle(addresses):
+        async with HTTP.open_channel(address) as channel:
+            queries, metadata = Services(channel).queries, bearer(bearer_token)
+            call = queries.Ask(AskRequest(query=query), metadata=metadata)
+            if events:
+                seen = StreamAnswerRequest(name=events[0].query, after_cursor=events[-1].cursor)
+                call = queries.StreamAnswer(seen, metadata=metadata)
+            try:
+                async for event in call:
+                    events.append(event)
+                    if event.HasField("delta"):
+                        begun.set()
+            except grpc.aio.AioRpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.1)
+        if events and kind(events[-1]) in TERMINAL:
+            break
+    return events
 
 
 async def test_a_model_that_breaks_off_is_asked_again_and_the_answer_is_whole(
@@ -234,6 +271,7 @@ async def test_a_query_fails_when_its_time_is_over(connect: Connect, models: Mod
     assert (await client.get_query(stream.query)).error.code == failure.code.value[0]
 
 
+@pytest.mark.over_grpc_alone("takes half a minute; SSE's comments: tests/server/test_http_streams")
 async def test_a_silent_stream_has_heartbeats_until_a_broken_model_is_given_up(
     connect: Connect, models: ModelServer, system: System, tenant: str, edge: Services
 ) -> None:
@@ -271,7 +309,7 @@ async def test_a_stream_ends_with_its_token(
 
 
 async def test_a_client_that_can_renew_its_token_outlives_it(
-    connect: Connect, models: ModelServer, system: System, tenant: str
+    connect: Connect, models: ModelServer, system: System, tenant: str, edge_address: str
 ) -> None:
     await indexed_weir(connect())
     models.forget_calls()
@@ -282,7 +320,7 @@ async def test_a_client_that_can_renew_its_token_outlives_it(
         given.append(token(system, tenant, timedelta(seconds=2)))
         return given[-1]
 
-    async with AsyncClient(system.addresses.grpc, renew) as client:
+    async with AsyncClient(edge_address, renew) as client:
         events = await all_events(client.ask(QUESTION))
     assert text_of(events) == events[-1].completed.answer
     assert len(given) >= 2
