@@ -39,7 +39,8 @@ ORIGIN = "https://page.example"
 
 @pytest.fixture
 async def edge(installation: Installation) -> AsyncIterator[ShelfEdge]:
-    async with shelf_edge(installation.settings, HttpOptions(origins=(ORIGIN,))) as built:
+    options = HttpOptions(allows_origin={ORIGIN}.__contains__)
+    async with shelf_edge(installation.settings, options) as built:
         built.shelf.answer = message("Book", name="shelves/a/books/b", title="Weirs", etag="e1")
         yield built
 
@@ -187,7 +188,7 @@ async def test_limits_say_when_to_come_back(edge: ShelfEdge, auth: dict[str, str
     assert (limited.status_code, reason_of(limited)) == (429, "LIMIT_REACHED")
     assert limited.headers["retry-after"] == "3"
     assert limited.headers["ratelimit"] == '"requests_per_minute";r=0;t=3'
-    assert limited.headers["ratelimit-policy"] == '"requests_per_minute";q=600'
+    assert limited.headers["ratelimit-policy"] == '"requests_per_minute";q=600;w=60'
     edge.shelf.error = IssuerUnavailable("https://id.test")
     down = await edge.http.get(BOOK, headers=auth)
     assert (down.status_code, down.headers["retry-after"]) == (503, "5")
@@ -255,6 +256,20 @@ async def test_pages_of_listed_origins_may_call(edge: ShelfEdge, auth: dict[str,
     assert "access-control-allow-origin" not in other.headers
 
 
+async def test_a_preflight_that_is_refused_says_why(edge: ShelfEdge) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "x-tenant",
+    }
+    refused = await edge.http.options(BOOK, headers=asked)
+    assert (refused.status_code, violation_of(refused)) == (400, ("", "cors"))
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    # For a page of nowhere there is no such thing as a preflight.
+    other = await edge.http.options(BOOK, headers={**asked, "Origin": "https://evil.example"})
+    assert (other.status_code, reason_of(other)) == (405, "METHOD_UNKNOWN")
+
+
 async def test_no_origin_is_listed_by_default(
     installation: Installation, auth: dict[str, str]
 ) -> None:
@@ -262,6 +277,32 @@ async def test_no_origin_is_listed_by_default(
         edge.shelf.answer = message("Book")
         called = await edge.http.get(BOOK, headers={**auth, "Origin": ORIGIN})
         assert not [name for name in called.headers if name.startswith("access-control")]
+
+
+async def test_every_answer_tells_what_is_left_of_the_calls_a_minute(
+    installation: Installation, auth: dict[str, str]
+) -> None:
+    policy = installation.settings.policy_file
+    standard = "standard: {clearance: INTERNAL, limits: {requests_per_minute: 5}}"
+    policy.write_text(f"tiers:\n  {standard}\n")
+    token = bearer(installation.token(tier="standard"))
+    async with shelf_edge(installation.settings) as edge:
+        edge.shelf.answer = message("Book", etag="e1")
+        edge.shelf.more.set()
+        answers = [
+            await edge.http.get(BOOK, headers=token),
+            await edge.http.get(BOOK, headers={**token, "If-None-Match": '"e1"'}),
+            await edge.http.get(f"{BOOK}:read", headers=token),
+            await edge.http.get(f"{BOOK}?what=x", headers=token),
+            await edge.http.post(f"{BOOK}:lend", headers=token),
+            await edge.http.get(BOOK, headers=token),
+        ]
+    assert [answer.status_code for answer in answers] == [200, 304, 204, 400, 200, 429]
+    left = [answer.headers["ratelimit"].split(";")[:2] for answer in answers]
+    assert left == [['"requests_per_minute"', f"r={n}"] for n in (4, 3, 2, 1, 0, 0)]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {
+        '"requests_per_minute";q=5;w=60'
+    }
 
 
 async def test_every_answer_is_data_and_nothing_else_to_a_browser(

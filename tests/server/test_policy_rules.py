@@ -60,6 +60,7 @@ def test_a_policy_cannot_be_changed() -> None:
         GOOD.replace("acme", "acne"),
         GOOD.replace("model: large", "model: small"),
         GOOD[: GOOD.index("tenants")],
+        f"{GOOD}\norigins: ['https://app.example']",
     ],
 )
 def test_the_version_changes_with_every_rule(other: str) -> None:
@@ -115,6 +116,8 @@ DEFECTS = [
     Defect("changes of nothing", changed("gold: {clearance: I", "silver: {clearance: I"), "7: ten"),
     Defect("no tenant's name", changed("acme", "Acme"), "5: tenants.Acme"),
     Defect("a tenant of 64", changed("acme", "a" * 64), "5: tenants.aaa"),
+    Defect("every origin", GOOD + "origins: ['*']\n", "8: origins.0: String should"),
+    Defect("an origin's page", GOOD + "origins: ['https://a.b/c']\n", "8: origins.0: String"),
     Defect("an empty tier name", changed("  free", "  ''"), "2: tiers."),
     Defect("a key twice", changed("  gold: {clearance: C", "  free: {clearance: C"), "3: not YAML"),
     Defect("a key twice, in quotes", changed("top_k: 5", "top_k: 5, 'top_k': 6"), "2: not YAML"),

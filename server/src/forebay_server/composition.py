@@ -193,7 +193,7 @@ def _http_options(
 
     return HttpOptions(
         envelope_jwks=settings.envelope_jwks_file.read_text(),
-        origins=settings.http_origins,
+        allows_origin=lambda origin: origin in rules.policy.current.origins,
         checks={"log": log_answers, "keys": rules.issuers.keys_loaded, "policy": policy_is_good},
         certificate_file=settings.tls_certificate_file,
         key_file=settings.tls_key_file,

@@ -21,8 +21,7 @@ class ServerSettings(BaseSettings):
     The envelope key is a private Ed25519 JWK, the envelope JWKS the public keys that the edge
     itself believes; the seal file holds one or two secrets in hexadecimal, the current one first.
 
-    HTTP is served where there is an HTTP address; `http_origins` are the origins whose pages may
-    call, as browsers spell them.
+    HTTP is served where there is an HTTP address.
 
     The limits URL names the Redis in which all processes count calls together; without it, one
     process counts in its memory.
@@ -35,7 +34,6 @@ class ServerSettings(BaseSettings):
 
     grpc_address: str = "127.0.0.1:7080"
     http_address: str | None = None
-    http_origins: tuple[str, ...] = ()
     metrics_address: str | None = None
     processes: int = Field(default=1, ge=1, le=256)
     limits_url: SecretStr | None = None

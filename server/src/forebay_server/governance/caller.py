@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forebay.policy.v1 import Scope, Visibility
 from forebay_kafka.identity import GenerationLimits, Grant, Identity
 from forebay_server.limits.allowances import UNLIMITED, Allowances
+from forebay_server.limits.store import CallsLeft
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Caller:
     """A verified caller. `expire_time` is until when its token counts, in seconds since 1970.
 
     `actor` is the service that acts on behalf of the subject (RFC 8693, section 4.1), if any;
-    `grants` is what other tenants share with the caller's.
+    `grants` is what other tenants share with the caller's;
+    `requests_left` is what this call left of the calls a minute, if they are counted.
     """
 
     issuer: str
@@ -38,6 +40,7 @@ class Caller:
     actor: str | None = None
     allowances: Allowances = UNLIMITED
     grants: tuple[Grant, ...] = ()
+    requests_left: CallsLeft | None = None
 
     def identity(self) -> Identity:
         """What an envelope states about the caller."""

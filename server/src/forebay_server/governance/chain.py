@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.message import Message
 
@@ -62,8 +63,8 @@ class Chain:
             allowances=tier.allowances,
             grants=policy.grants(principal.tenant),
         )
-        await self._limiter.admit(caller, path)
-        return caller
+        left = await self._limiter.admit(caller, path)
+        return caller if left is None else replace(caller, requests_left=left)
 
     def validate(self, message: Message) -> None:
         """Raise FieldInvalid or DocumentTooLarge for a request that breaks the contract's rules."""

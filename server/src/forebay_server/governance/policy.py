@@ -45,14 +45,16 @@ class Policy:
     """One state of the policy file, under a version that changes with what it says.
 
     `tiers` is by name, `changed` by tenant and name: the tiers as tenants with rules of their own
-    have them. `shared` is what tenants may read of others, by receiving tenant. `counts_calls` says
-    whether some limit is counted call by call.
+    have them. `shared` is what tenants may read of others, by receiving tenant. Pages of `origins`
+    may call over HTTP. `counts_calls` says whether some limit is counted call
+    by call.
     """
 
     tiers: Mapping[str, Tier]
     changed: Mapping[tuple[str, str], Tier]
     shared: Mapping[str, tuple[Grant, ...]]
     version: str
+    origins: frozenset[str] = frozenset()
 
     @property
     def counts_calls(self) -> bool:
@@ -78,6 +80,7 @@ class Policy:
             MappingProxyType(changed),
             grants_by_tenant(file.shared),
             _version(file),
+            frozenset(file.origins),
         )
 
     @classmethod

@@ -17,6 +17,7 @@ tenants:
       enterprise: {top_k: 50, model: large}   # what is not said here stays as above
 shared:
   - {owner: vendor, collection: manuals, alias: vendor-manuals, tenants: [acme]}
+origins: ["https://app.example"]   # whose pages may call over HTTP, as browsers spell them
 ```
 """
 
@@ -59,6 +60,15 @@ ContextTokens = Annotated[
 ]
 
 
+# As browsers send it, without a path. There is no `*`: who may call is said by name.
+Origin = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?$",
+        max_length=255,
+        description="An origin as browsers spell it: `https://app.example`.",
+    ),
+]
 Most = Annotated[int, Field(ge=1, le=1_000_000_000_000, strict=True)]
 
 
@@ -138,6 +148,9 @@ class PolicyFile(StrictModel):
         default_factory=dict, json_schema_extra={"additionalProperties": False}
     )
     shared: list[Share] = Field(default_factory=list)
+    origins: list[Origin] = Field(
+        default_factory=list, description="Whose pages may call over HTTP; none when empty."
+    )
 
     @model_validator(mode="after")
     def _changes_of_tiers_that_exist(self) -> Self:

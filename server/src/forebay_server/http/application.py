@@ -16,17 +16,24 @@ from connexion.middleware.routing import RoutingMiddleware
 from connexion.operations.abstract import AbstractOperation
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from forebay_server.errors import EdgeError
 from forebay_server.http.bindings import Binding
+from forebay_server.http.cors import OriginsOfPolicy
 from forebay_server.http.errors import PathUnknown, VerbUnknown
 from forebay_server.http.operations import Ended, Operations, code_name, trace_of
 from forebay_server.http.path_templates import routable
 from forebay_server.http.replies import refusal
-from forebay_server.http.requests import ClientGone, Receive, Request, Scope, Send
+from forebay_server.http.requests import (
+    ANSWER_HEADERS,
+    ClientGone,
+    Receive,
+    Request,
+    Scope,
+    Send,
+)
 from forebay_server.metrics.calls import UNKNOWN, CallMeter
 
 SECURITY_HEADERS = (
@@ -36,33 +43,13 @@ SECURITY_HEADERS = (
 )
 # Answers are data: a browser that shows one as a page runs and loads nothing.
 CONTENT_SECURITY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-CORS_MAX_AGE = 600  # seconds; browsers cap it at two hours and less
-REQUEST_HEADERS = (
-    "Authorization",
-    "Content-Type",
-    "Content-Encoding",
-    "Idempotency-Key",
-    "If-Match",
-    "If-None-Match",
-    "Last-Event-ID",
-    "Prefer",
-    "Traceparent",
-)
-RESPONSE_HEADERS = (
-    "ETag",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "WWW-Authenticate",
-)
 
 
 def application(
     document: Mapping[str, Any],
     operations: Operations,
     pages: Mapping[str, ASGIApp],
-    origins: Iterable[str],
+    allows_origin: Callable[[str], bool],
     meter: CallMeter,
 ) -> ASGIApp:
     """The ASGI application: the document's paths, and pages by their paths."""
@@ -71,17 +58,21 @@ def application(
     app.add_api(dict(document), resolver=Resolver(partial(_function, operations)))
     for path, page in pages.items():
         app.add_url_rule(path, view_func=page, methods=["GET"])
-    allowed = list(origins)
-    if not allowed:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=allowed,
-        allow_methods=sorted({binding.verb for binding in operations.bindings}),
-        allow_headers=REQUEST_HEADERS,
-        expose_headers=RESPONSE_HEADERS,
-        max_age=CORS_MAX_AGE,
-    )
+    verbs = {binding.verb for binding in operations.bindings}
+    return Guarded(OriginsOfPolicy(app, allows_origin, verbs))
+
+
+class Guarded:
+    """Adds the headers that every answer has, and those of the call that it answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        more: list[tuple[bytes, bytes]] = []
+        scope["extensions"][ANSWER_HEADERS] = more
+        await self._app(scope, receive, partial(_send_guarded, send, more))
 
 
 class Refusals:
@@ -97,17 +88,16 @@ class Refusals:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        guarded = partial(_send_guarded, send)
         request = Request(scope, receive)
         try:
             # Starlette's routers raise what they refuse where they see an application.
             scope["app"] = self
             scope["path"] = routable(scope["raw_path"])
-            await self._app(scope, receive, guarded)
+            await self._app(scope, receive, send)
         except (ClientGone, Ended):
             return
         except Exception as error:  # noqa: BLE001 the last place before the client
-            await self._refuse(error, request, guarded)
+            await self._refuse(error, request, send)
 
     async def _refuse(self, error: Exception, request: Request, send: Send) -> None:
         if isinstance(error, HTTPException):
@@ -162,9 +152,13 @@ def _function(
     return partial(operations.answer, operation_id)
 
 
-async def _send_guarded(send: Send, message: Any) -> None:  # noqa: ANN401 an ASGI event
+async def _send_guarded(
+    send: Send,
+    more: Iterable[tuple[bytes, bytes]],
+    message: Any,  # noqa: ANN401 an ASGI event
+) -> None:
     if message["type"] == "http.response.start":
-        headers = [*message["headers"], *SECURITY_HEADERS]
+        headers = [*message["headers"], *SECURITY_HEADERS, *more]
         if not any(name == CONTENT_SECURITY[0] for name, _ in headers):
             headers.append(CONTENT_SECURITY)
         message = {**message, "headers": headers}

@@ -11,8 +11,8 @@ from google.protobuf.message import Message
 from forebay_server.answers.errors import ReaderTooSlow
 from forebay_server.failures import failure_of
 from forebay_server.http.event_lines import EventLines
-from forebay_server.http.replies import Reply, encoded
-from forebay_server.http.requests import ClientGone, Receive, Send
+from forebay_server.http.replies import Reply
+from forebay_server.http.requests import ClientGone, Receive, Send, encoded
 
 HEARTBEAT_SECONDS = 15.0  # below the minute after which common proxies drop a silent stream
 SEND_SECONDS = 30.0  # a client that takes nothing for so long has stopped reading

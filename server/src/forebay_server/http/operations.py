@@ -30,6 +30,7 @@ from forebay_server.http.event_lines import wanted_lines
 from forebay_server.http.event_stream import EventStream, SendTimeout
 from forebay_server.http.json_text import parse_json
 from forebay_server.http.path_templates import routable
+from forebay_server.http.rate_limits import rate_limit_headers
 from forebay_server.http.replies import Reply, line, message_json
 from forebay_server.http.request_headers import (
     accepts_gzip,
@@ -39,13 +40,14 @@ from forebay_server.http.request_headers import (
 )
 from forebay_server.http.requests import ClientGone, Receive, Request, Scope, Send
 from forebay_server.http.transcoding import Transcoder
+from forebay_server.limits.allowances import Limit
 from forebay_server.metrics.calls import CallMeter
 from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.gate import TRACE_PARENT
 from forebay_server.rpc.handlers import implementation
 
 LOST = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED})
-BODY_SECONDS = 30.0  # 6 MiB at 1.6 Mbit/s
+BODY_SECONDS = 30.0  # the largest document at 1.1 Mbit/s, as most libraries write it
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,13 @@ class Operations:
         caller = await self._chain.admit(
             method_path(binding.method), request.headers("authorization")
         )
+        left = caller.requests_left
+        if left is not None:
+            request.answer_with(
+                rate_limit_headers(
+                    Limit.REQUESTS_PER_MINUTE, left.limit, left.remaining, left.reset_in
+                )
+            )
         trace = request.headers("traceparent")
         one_trace = len(trace) == 1 and TRACE_PARENT.fullmatch(trace[0])
         message = await _message(operation, request)

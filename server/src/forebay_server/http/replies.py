@@ -19,7 +19,8 @@ from google.rpc.status_pb2 import Status
 
 from forebay_server.errors import EdgeError
 from forebay_server.failures import failure_of
-from forebay_server.http.requests import JSON, Send
+from forebay_server.http.rate_limits import rate_limit_headers
+from forebay_server.http.requests import JSON, Send, encoded
 
 # google/rpc/code.proto, which names an HTTP status beside each code.
 HTTP_STATUSES: Mapping[int, int] = {
@@ -77,11 +78,6 @@ class Reply:
         await send({"type": "http.response.body", "body": body})
 
 
-def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI takes them."""
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-
 def message_json(message: Message) -> str:
     """A message as one line of JSON, in lower camel case; fields without a value are left out."""
     return line(MessageToDict(message))
@@ -131,9 +127,8 @@ def _retry(delay: Duration, info: ErrorInfo) -> dict[str, str]:
     seconds = math.ceil(delay.seconds + delay.nanos / 1e9) or DEFAULT_RETRY_SECONDS
     headers = {"Retry-After": str(seconds)}
     if info.reason == "LIMIT_REACHED":
-        name, value = info.metadata["limit"], info.metadata["value"]
-        headers["RateLimit"] = f'"{name}";r=0;t={seconds}'
-        headers["RateLimit-Policy"] = f'"{name}";q={value}'
+        name, value = info.metadata["limit"], int(info.metadata["value"])
+        headers |= rate_limit_headers(name, value, 0, seconds)
     return headers
 
 

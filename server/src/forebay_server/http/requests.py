@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from forebay_server.errors import FieldInvalid, Violation
@@ -15,6 +15,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+ANSWER_HEADERS = "forebay.headers"
+"""The scope's extension with the headers that its answer gets, whatever the answer is."""
 GZIP_WINDOW = 31  # zlib's way to say: with gzip's header and checksum
 # Whoever sends too much should be able to read why: what is sent is thrown away for so long.
 LINGER_SECONDS = 5.0
@@ -31,6 +33,7 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self._receive = receive
+        self._complete = False
 
     def headers(self, name: str) -> list[str]:
         """The values of all headers of that lower-case name."""
@@ -43,6 +46,10 @@ class Request:
         if len(values) > 1:
             raise FieldInvalid(Violation(_title(name), "header.single", "must be sent once"))
         return values[0] if values else ""
+
+    def answer_with(self, headers: Mapping[str, str]) -> None:
+        """Add headers to the answer, be it good or a refusal."""
+        self.scope["extensions"][ANSWER_HEADERS].extend(encoded(headers))
 
     @property
     def has_body(self) -> bool:
@@ -77,13 +84,12 @@ class Request:
         return b"".join(parts)
 
     async def _parts(self) -> Any:  # noqa: ANN401 an asynchronous generator of bytes
-        more = True
-        while more:
+        while not self._complete:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
+            self._complete = not message.get("more_body", False)
             yield message.get("body", b"")
-            more = message.get("more_body", False)
 
     async def _discard(self, limit: int) -> None:
         left = limit * LINGER_FACTOR
@@ -101,6 +107,11 @@ class Request:
         charsets = [option.strip() for option in options if "charset" in option]
         if kind.strip() != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
             raise MediaTypeUnknown("Content-Type", JSON)
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI takes them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _unpacker(encoding: str, limit: int) -> Callable[[bytes], bytes]:

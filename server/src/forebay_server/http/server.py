@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -34,12 +34,12 @@ class HttpOptions:
     """How HTTP is served.
 
     `envelope_jwks` is the JWKS with which envelopes are verified, as JSON; of its keys the public
-    members are shown. `origins` are those whose pages may call, as browsers spell them. `checks`
-    say what a ready edge needs.
+    members are shown. `allows_origin` says of an origin, as browsers spell it, whether its pages
+    may call. `checks` say what a ready edge needs.
     """
 
     envelope_jwks: str = '{"keys": []}'
-    origins: tuple[str, ...] = ()
+    allows_origin: Callable[[str], bool] = lambda _: False
     checks: Mapping[str, Check] = field(default_factory=dict)
     certificate_file: Path | None = None
     key_file: Path | None = None
@@ -64,7 +64,7 @@ class HttpServer:
         document = openapi(operations.bindings, contract_comments(), version("forebay-server"))
         pages = plain_pages(document, docs_page(document), options.envelope_jwks)
         pages["/readyz"] = self._ready
-        self._app = application(document, operations, pages, options.origins, meter)
+        self._app = application(document, operations, pages, options.allows_origin, meter)
 
     async def start(self, host: str, port: int) -> int:
         """Serve there, with TLS when there is a certificate; the port. Raises OSError."""

@@ -12,7 +12,7 @@ from forebay_server.limits.backlog import Backlog
 from forebay_server.limits.errors import LimitReached, LimitsUnavailable
 from forebay_server.limits.holder import holder_of
 from forebay_server.limits.remaining import Left, Remaining
-from forebay_server.limits.store import LimitStore, StoreDown
+from forebay_server.limits.store import CallsLeft, LimitStore, StoreDown
 from forebay_server.limits.usage_ledger import UsageLedger, next_midnight
 from forebay_server.limits.writes import WRITES
 
@@ -35,22 +35,23 @@ class Limiter:
         self._backlog = backlog
         self._clock = clock
 
-    async def admit(self, caller: Caller, path: str) -> None:
-        """Count a call of the method at `/package.Service/Method`."""
+    async def admit(self, caller: Caller, path: str) -> CallsLeft | None:
+        """Count a call of the method at `/package.Service/Method`; what it leaves, if counted."""
         limit = caller.allowances.requests_per_minute
         if limit is None:
-            return
+            return None
         of_tenant = caller.allowances.requests_of_tenant
         try:
             counted = await self._store.count_call(holder_of(caller, of_tenant=of_tenant), limit)
         except StoreDown as error:
             if path in WRITES:
                 raise LimitsUnavailable from error
-            return
+            return None
         if not counted.admitted:
             raise LimitReached(
                 Limit.REQUESTS_PER_MINUTE, limit, counted.free_in, of_tenant=of_tenant
             )
+        return CallsLeft(limit, max(0, limit - counted.used), counted.reset_in)
 
     async def admit_document(self, caller: Caller) -> None:
         """Let one document version in, be it a call's or a stream's.

@@ -27,6 +27,15 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsLeft:
+    """What a call leaves of a limit; all of it is back in `reset_in` seconds."""
+
+    limit: int
+    remaining: int
+    reset_in: float
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What a holder has after it asked for a lease.
 
