@@ -22,6 +22,7 @@ from forebay_server.errors import (
     TokenExpired,
     TokenInvalid,
 )
+from forebay_server.http.operations import STALE_SECONDS
 from forebay_server.http.server import HttpOptions
 from forebay_server.limits.allowances import Limit
 from forebay_server.limits.errors import LimitReached
@@ -163,6 +164,23 @@ async def test_a_call_may_wait_for_the_last_state(edge: ShelfEdge, auth: dict[st
 async def test_a_wait_ends_after_its_time(edge: ShelfEdge, auth: dict[str, str]) -> None:
     answer = await edge.http.get(BOOK, headers={**auth, "Prefer": "wait=1"})
     assert (answer.status_code, edge.shelf.open_streams) == (200, 0)
+
+
+async def test_a_token_that_ends_while_a_slow_body_arrives_admits_nothing(
+    edge: ShelfEdge, installation: Installation
+) -> None:
+    nearly_over = int(time.time()) - 30 + 1  # an issuer that says nothing grants 30 s of leeway
+    headers = bearer(installation.token(exp=nearly_over, iat=nearly_over - 60))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"yes":'
+        await asyncio.sleep(STALE_SECONDS + 0.2)  # there is no event: what passes is the token
+        yield b"true}"
+
+    json_body = {**headers, "Content-Type": "application/json"}
+    answer = await edge.http.put("/v1/everything/x", content=slowly(), headers=json_body)
+    assert (answer.status_code, reason_of(answer)) == (401, "TOKEN_EXPIRED")
+    assert edge.shelf.asked == []
 
 
 async def test_who_loses_a_right_while_waiting_is_shown_nothing(

@@ -46,6 +46,8 @@ from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.gate import TRACE_PARENT
 from forebay_server.rpc.handlers import implementation
 
+# A body that takes longer outlives tokens and rules: its caller is admitted, and counted, anew.
+STALE_SECONDS = 1.0
 LOST = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED})
 BODY_SECONDS = 30.0  # the largest document at 1.1 Mbit/s, as most libraries write it
 
@@ -132,10 +134,10 @@ class Operations:
             raise Ended(error) from error
 
     async def _admitted(self, operation: Operation, request: Request) -> tuple[Call, Message]:
-        binding = operation.binding
-        caller = await self._chain.admit(
-            method_path(binding.method), request.headers("authorization")
-        )
+        path = method_path(operation.binding.method)
+        authorization = request.headers("authorization")
+        began = asyncio.get_running_loop().time()
+        caller = await self._chain.admit(path, authorization)
         left = caller.requests_left
         if left is not None:
             request.answer_with(
@@ -146,6 +148,8 @@ class Operations:
         trace = request.headers("traceparent")
         one_trace = len(trace) == 1 and TRACE_PARENT.fullmatch(trace[0])
         message = await _message(operation, request)
+        if asyncio.get_running_loop().time() - began > STALE_SECONDS:
+            caller = await self._chain.admit(path, authorization)
         self._chain.validate(message)
         return Call(caller, None, trace[0].encode() if one_trace else None), message
 
