@@ -20,11 +20,16 @@ from forebay_standalone.readiness import serves_grpc
 from forebay_standalone.running_program import RunningProgram
 from forebay_standalone.system import Addresses, System, SystemOptions
 
+from .content_free import RecordsSince, records
 from .http_channel import HttpChannel
 from .policy_edits import PolicyEdits
+from .wires import Wires, wires_to
 
 DIMENSIONS = 256
 START_SECONDS = 120.0
+PROGRAMS = ("edge", "indexing", "answering")  # those that show figures
+# Programs say as much as their environment can make them say: no test may find content in a log.
+TALKATIVE = {"OPENAI_LOG": "debug", "GRPC_VERBOSITY": "DEBUG"}
 POLICY = """
 tiers:
   free: {clearance: PUBLIC, top_k: 5, model: small, output_tokens: 256, context_tokens: 2048}
@@ -59,11 +64,18 @@ def system_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def system(model_server: ModelServer, system_folder: Path) -> Iterator[System]:
     (system_folder / "policy.yaml").write_text(POLICY)
-    grpc_port = free_port()
+    ports: list[int] = []
+    for _ in range(2 + len(PROGRAMS)):
+        ports.append(free_port(frozenset(ports)))
+    grpc_port, http_port, *figures = ports
     options = SystemOptions(
         grpc_port,
-        free_port(frozenset({grpc_port})),
-        env=openai_models(model_server.base_url),
+        http_port,
+        env=openai_models(model_server.base_url) | TALKATIVE,
+        program_env={
+            name: {"FOREBAY_METRICS_ADDRESS": f"{LOOPBACK}:{port}"}
+            for name, port in zip(PROGRAMS, figures, strict=True)
+        },
         start_seconds=START_SECONDS,
     )
     with System(system_folder, options) as running:
@@ -140,6 +152,20 @@ def second_edge(system: System) -> Iterator[Addresses]:
 def other_edge(second_edge: Addresses, transport: Transport) -> str:
     """Where the second edge serves the transport of this test."""
     return transport.address(second_edge)
+
+
+@pytest.fixture
+async def wires(system: System) -> AsyncIterator[Wires]:
+    """Both ways to the first edge, for tests that compare what the two say."""
+    async with wires_to(system.addresses) as opened:
+        yield opened
+
+
+@pytest.fixture
+def watched(system: System) -> Iterator[RecordsSince]:
+    """Every record that the test causes."""
+    with records(system) as since:
+        yield since
 
 
 @pytest.fixture

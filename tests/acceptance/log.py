@@ -38,11 +38,11 @@ class LogProbe:
 
     def ends(self) -> Ends:
         """The end of every partition of every topic that only callers make grow."""
-        return self._ends_of(*(spec.name for spec in TOPICS if spec.record is not StageReport))
+        return self.ends_of(*(spec.name for spec in TOPICS if spec.record is not StageReport))
 
     def usage_of(self, tenant: str) -> list[UsageRecord]:
         """What a tenant's answers have cost up to now."""
-        ends = self._ends_of(USAGE)
+        ends = self.ends_of(USAGE)
         partition = partition_for(tenant, len(ends))
         self._consumer.assign([confluent_kafka.TopicPartition(USAGE, partition, 0)])
         found: list[UsageRecord] = []
@@ -68,7 +68,7 @@ class LogProbe:
 
     def wait_caught_up(self, group: str, record: type[Message]) -> None:
         """Return once a group has done everything that its topic holds now."""
-        due = self._ends_of(topic_of(record).name)
+        due = self.ends_of(topic_of(record).name)
         deadline = time.monotonic() + WAIT_SECONDS
         while any(self._done(group, due)[place] < end for place, end in due.items()):
             assert time.monotonic() < deadline, f"{group} does not catch up"
@@ -102,11 +102,12 @@ class LogProbe:
         self._consumer.assign(
             [
                 confluent_kafka.TopicPartition(topic, partition, end)
-                for (topic, partition), end in self._ends_of(LETTERS).items()
+                for (topic, partition), end in self.ends_of(LETTERS).items()
             ]
         )
 
-    def _ends_of(self, *topics: str) -> Ends:
+    def ends_of(self, *topics: str) -> Ends:
+        """The end of every partition of these topics."""
         known = self._admin.list_topics(timeout=WAIT_SECONDS).topics
         # One call for all: asked one by one, hundreds of partitions take a minute.
         wanted = {

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from google.rpc.status_pb2 import Status
 
-from forebay.client import AsyncClient, Client, QueryFailed
+from forebay.client import AsyncClient, Client, NewDocument, QueryFailed
 from forebay.errors.v1 import ErrorReason
 from forebay.query.v1 import (
     AnswerEvent,
@@ -325,3 +325,24 @@ async def test_a_client_that_can_renew_its_token_outlives_it(
     assert text_of(events) == events[-1].completed.answer
     assert len(given) >= 2
     assert models.calls()["chat"] == 1
+
+
+async def test_documents_that_come_slower_than_tokens_end_all_arrive(
+    system: System, tenant: str
+) -> None:
+    """The edge ends a silent stream with its token; the next document goes on another one."""
+    given: list[str] = []
+
+    def renew() -> str:
+        given.append(token(system, tenant, timedelta(seconds=2)))
+        return given[-1]
+
+    async def slowly() -> AsyncIterator[NewDocument]:
+        for number in range(2):
+            yield NewDocument("plant", f"weir-{number}", text="The weir is open.")
+            await asyncio.sleep(3 * (1 - number))  # there is no event: what passes is the token
+
+    async with AsyncClient(system.addresses.grpc, renew) as client:
+        outcomes = [each async for each in client.ingest_many(slowly())]
+    assert [each.error for each in outcomes] == [None, None]
+    assert len(given) >= 2

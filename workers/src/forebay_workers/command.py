@@ -144,9 +144,8 @@ def _configure_log() -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # One line per model call says nothing that a failure does not say better, and OPENAI_LOG=debug
-    # would write whole prompts.
-    for client in ("httpx", "httpx2", "openai"):
+    # One line per model call says nothing that a failure does not say better.
+    for client in ("httpx", "httpx2"):
         logging.getLogger(client).setLevel(logging.WARNING)
 
 
