@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 
 from forebay.client import AsyncClient, Unavailable
@@ -13,6 +14,7 @@ from .conftest import in_the_end
 from .stand import START_SECONDS
 
 DEADLINE_SECONDS = 3.0
+READY_SECONDS = 20.0
 
 
 def start(system: System) -> None:
@@ -34,6 +36,7 @@ async def test_nothing_is_accepted_without_the_log_and_all_goes_on_with_it(
     await asyncio.to_thread(getattr(system.broker, outage))
     await refused_in_time(lambda: impatient.submit("Who built the weir?"))
     await refused_in_time(lambda: impatient.ingest("plant", "lost", text="Lost?"))
+    await until_ready(system, {"log": False, "keys": True, "policy": True, "serving": True})
     await asyncio.to_thread(system.broker.resume if outage == "suspend" else lambda: start(system))
     receipt = await in_the_end(
         lambda: client.ingest("plant", "after", text="The dam was built after.")
@@ -41,8 +44,20 @@ async def test_nothing_is_accepted_without_the_log_and_all_goes_on_with_it(
     await client.wait_indexed(receipt.name, receipt.etag)
     answer = await client.ask("When was the dam built?").answer()
     assert "after" in answer.text
+    await until_ready(system, {"log": True, "keys": True, "policy": True, "serving": True})
     assert pids(system) == before
     assert all(program.alive for program in system.programs.values())
+
+
+async def until_ready(system: System, expected: dict[str, bool]) -> None:
+    """Probe the edge until it says so: its figures of the log are a few seconds old."""
+    async with httpx.AsyncClient() as probe, asyncio.timeout(READY_SECONDS):
+        while True:
+            answer = await probe.get(f"http://{system.addresses.http}/readyz")
+            if answer.json()["checks"] == expected:
+                break
+            await asyncio.sleep(0.2)
+    assert answer.status_code == (200 if all(expected.values()) else 503)
 
 
 async def refused_in_time(call: Callable[[], Awaitable[object]]) -> None:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from forebay_server.answers.errors import ReaderTooSlow
 from forebay_server.failures import failure_of
 from forebay_server.http.event_lines import EventLines
+from forebay_server.http.handoff import Handoff
 from forebay_server.http.replies import Reply
 from forebay_server.http.requests import ClientGone, Receive, Send, encoded
 
@@ -37,7 +38,7 @@ class EventStream:
         self._lines = lines
         self._receive = receive
         self._send = send
-        self._queue: asyncio.Queue[Outcome] = asyncio.Queue(MAX_QUEUED)
+        self._outcomes: Handoff[Outcome] = Handoff(MAX_QUEUED)
 
     async def run(self, events: AsyncGenerator[Message]) -> None:
         """Send all events, or 204 where there is none left to send.
@@ -68,11 +69,11 @@ class EventStream:
         async with aclosing(events):
             try:
                 async for event in events:
-                    await self._queue.put(event)
+                    await self._outcomes.put(event)
             # Whatever ends the method ends its stream; the client is told which it was.
             except Exception as error:  # noqa: BLE001
                 outcome = error
-        await self._queue.put(outcome)
+        await self._outcomes.put(outcome)
 
     async def _watch(self, gone: asyncio.Timeout) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -95,10 +96,9 @@ class EventStream:
         """What waits to be sent, once there is something; nothing after that time."""
         try:
             async with asyncio.timeout(seconds):
-                first = await self._queue.get()
+                return await self._outcomes.take()
         except TimeoutError:
             return ()
-        return [first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
 
     async def _begin(self) -> None:
         headers = {

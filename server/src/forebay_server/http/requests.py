@@ -34,11 +34,15 @@ class Request:
         self.scope = scope
         self._receive = receive
         self._complete = False
+        self._headers: dict[bytes, list[str]] | None = None
 
     def headers(self, name: str) -> list[str]:
         """The values of all headers of that lower-case name."""
-        wanted = name.encode()
-        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted]
+        if self._headers is None:
+            self._headers = {}
+            for key, value in self.scope["headers"]:
+                self._headers.setdefault(key, []).append(value.decode("latin-1"))
+        return self._headers.get(name.encode(), [])
 
     def header(self, name: str) -> str:
         """The one value of a header, empty without one. Raises FieldInvalid for several."""
