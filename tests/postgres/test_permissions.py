@@ -219,6 +219,61 @@ async def test_readers_of_the_text_that_waits_for_its_successor_stay_its_readers
     assert await texts(storage, Permissions("acme", 3, ("board",))) == {"fact acme default memo 1"}
 
 
+async def test_a_text_that_waits_for_a_second_successor_stays_as_narrow_as_it_became(
+    storage: Any, make: Any
+) -> None:
+    document = key("memo")
+    await publish(storage, make, document)
+    await storage.catalogue.accept(make.version(2, document))
+    tightened = AccessUpdate(
+        key=document,
+        version=make.id(3),
+        accept_time=make.version(3).accept_time,
+        writer_clearance=3,
+        visibility=CONFIDENTIAL,
+        readers=("board",),
+    )
+    await storage.catalogue.update(tightened)
+    await storage.catalogue.accept(make.version(4, document))
+    assert await texts(storage, Permissions("acme", PUBLIC, ("board",))) == set()
+    assert await texts(storage, Permissions("acme", CONFIDENTIAL)) == set()
+    cleared = Permissions("acme", CONFIDENTIAL, ("board",))
+    assert await texts(storage, cleared) == {"fact acme default memo 1"}
+    await publish(storage, make, document, at=5)
+    assert await texts(storage, Permissions("acme", PUBLIC)) == {"fact acme default memo 5"}
+
+
+async def test_a_text_whose_readers_were_exchanged_waits_with_those_who_were_both(
+    storage: Any, make: Any
+) -> None:
+    document = key("memo")
+    await publish(storage, make, document, readers=["board", "tax"])
+    await storage.catalogue.accept(make.version(2, document, readers=["tax", "press"]))
+    await storage.catalogue.accept(make.version(3, document))
+    both = Permissions("acme", 3, ("tax",))
+    assert await texts(storage, both) == {"fact acme default memo 1"}
+    assert await texts(storage, Permissions("acme", 3, ("board", "press"))) == set()
+    await storage.catalogue.accept(make.version(4, document, readers=["press"]))
+    await storage.catalogue.accept(make.version(5, document))
+    assert await texts(storage, Permissions("acme", 3, ("board", "tax", "press", ""))) == set()
+
+
+async def test_a_found_passage_says_by_which_groups_it_was_found(storage: Any, make: Any) -> None:
+    await publish(storage, make, key("all"))
+    await publish(storage, make, key("some"), readers=["board", "press", "tax"])
+    exchanged = key("exchanged")
+    await publish(storage, make, exchanged, readers=["board", "tax"])
+    await storage.catalogue.accept(make.version(2, exchanged, readers=["press", "tax"]))
+    found = await storage.retriever.search(
+        Permissions("acme", 3, ("ops", "tax", "board")), storage.index, "fact", (1, 0, 0), 9
+    )
+    assert {passage.key.document_id: passage.groups for passage in found} == {
+        "all": (),
+        "some": ("board", "tax"),
+        "exchanged": ("tax",),
+    }
+
+
 async def test_a_found_passage_says_the_clearance_that_it_needs(storage: Any, make: Any) -> None:
     document = key("memo")
     await publish(storage, make, document, visibility=INTERNAL)

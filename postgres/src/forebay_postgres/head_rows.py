@@ -29,10 +29,19 @@ _SAVE = sql.SQL("UPDATE forebay.documents SET {} WHERE {}").format(
     ),
     sql.SQL(_OF_DOCUMENT),
 )
+# Of all that held since the text was published, the narrowest counts. Where readers changed, only
+# those who were among them throughout; a null is equal to no group.
 _HOLD = f"""
     UPDATE forebay.publications
-    SET held_visibility = %(visibility)s, held_readers = %(readers)s
-    WHERE {_OF_DOCUMENT} AND {_ANY_INDEX} AND held_visibility IS NULL AND version < %(version)s
+    SET held_visibility = greatest(held_visibility, %(visibility)s),
+        held_readers = CASE
+            WHEN coalesce(held_readers, '{{}}') = '{{}}' THEN %(readers)s::text[]
+            WHEN %(readers)s::text[] = '{{}}' THEN held_readers
+            ELSE coalesce(nullif(ARRAY(
+                SELECT unnest(held_readers) INTERSECT SELECT unnest(%(readers)s::text[])
+            ), '{{}}'), '{{NULL}}')
+        END
+    WHERE {_OF_DOCUMENT} AND {_ANY_INDEX} AND version < %(version)s
 """  # noqa: S608 (constants)
 _REFUSE = """
     INSERT INTO forebay.versions_refused
