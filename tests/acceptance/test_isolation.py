@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from forebay.client import AsyncClient, NotFound
+from forebay.client import AsyncClient, NotFound, PermissionDenied
+from forebay.errors.v1 import ErrorReason
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.system import System
@@ -87,10 +88,23 @@ async def test_a_document_for_a_group_is_found_by_its_members_alone(
         await client.wait_indexed(receipt.name, receipt.etag)
         answer = await client.ask("Who is on the rota?").answer()
         assert [passage.document for passage in answer.passages] == [receipt.name]
+        assert [*answer.passages[0].groups] == ["divers"]
+    await require_withheld(
+        edge_address, system.issuer.mint(tenant, "a-diver", "free", groups=["cooks"]), answer.query
+    )
     async with AsyncClient(edge_address, other) as client:
         assert (await client.ask("Who is on the rota?").answer()).passages == ()
         with pytest.raises(NotFound):
             await client.get_document(receipt.name)
+
+
+async def require_withheld(edge_address: str, token: str, query: str) -> None:
+    """Its asker has left the group for which it was found."""
+    async with AsyncClient(edge_address, token) as client:
+        for reading in (client.get_query(query), client.follow(query).answer()):
+            with pytest.raises(PermissionDenied) as refused:
+                await reading
+            assert refused.value.reason == ErrorReason.ERROR_REASON_GROUP_MISSING
 
 
 def questions(tenants: list[str]) -> list[str]:

@@ -23,7 +23,13 @@ from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderToo
 from forebay_server.answers.follower import MAX_QUEUED, Follower
 from forebay_server.answers.lifetime import LIFETIME_MS
 from forebay_server.answers.reader import AnswerReader
-from forebay_server.errors import ClearanceTooLow, ShareWithdrawn, TokenExpired, TokenInvalid
+from forebay_server.errors import (
+    ClearanceTooLow,
+    GroupMissing,
+    ShareWithdrawn,
+    TokenExpired,
+    TokenInvalid,
+)
 from forebay_server.governance.caller import Caller, TierLimits
 from forebay_server.governance.standing import Rights
 from forebay_server.seals.cursors import Cursors
@@ -244,6 +250,23 @@ async def test_an_answer_ends_once_what_it_rests_on_is_not_shared_any_more(
         await anext(delivered.events(READING, after=102))
     with pytest.raises(ShareWithdrawn):
         await delivered.query(READING)
+
+
+@pytest.mark.parametrize("groups", [(), ("cooks",), ("diver",)])
+async def test_an_answer_for_groups_is_shown_to_none_who_has_left_them(
+    groups: tuple[str, ...],
+) -> None:
+    found = [Passage(text="Deep.", groups=["divers", "rescue"])]
+    retrieved = event("a", 2, retrieved=AnswerEvent.Retrieved(passages=found))
+    log = WrittenLog(logged([accepted(), OPENED, retrieved, DELTA, COMPLETED]))
+    member = delivery(log, rights=lambda _: Rights(CALLER.clearance, groups=("rescue",)))
+    assert [each async for each in member.events(READING)][-1].HasField("completed")
+    assert (await member.query(READING)).answer == "Deep."
+    left = delivery(log, rights=lambda _: Rights(CALLER.clearance, groups=groups))
+    with pytest.raises(GroupMissing):
+        await anext(left.events(READING, after=102))
+    with pytest.raises(GroupMissing):
+        await left.query(READING)
 
 
 async def test_an_answer_outlives_what_it_does_not_rest_on() -> None:

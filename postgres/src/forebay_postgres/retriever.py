@@ -46,7 +46,8 @@ _SEARCH = """
     SELECT passage.tenant, passage.collection, passage.document_id, passage.version,
            passage.ordinal, head.title, passage.content, passage.heading_path,
            passage.span_start, passage.span_end, candidate.score,
-           greatest(head.visibility, published.held_visibility), head.source_uri
+           greatest(head.visibility, published.held_visibility), head.source_uri,
+           head.readers, published.held_readers
     FROM (
         SELECT * FROM ({candidates}) AS ranked
         ORDER BY score DESC, tenant, collection, document_id, ordinal LIMIT %(top_k)s
@@ -82,7 +83,8 @@ class FoundPassage:
 
     `key` is the name that the caller uses, also for what is shared with it. `visibility` is what
     the caller needs to be cleared for. `score` orders one answer: the sum of reciprocal ranks
-    (at most 2/61), the cosine similarity, or ts_rank, depending on the ranking.
+    (at most 2/61), the cosine similarity, or ts_rank, depending on the ranking. `groups` are those
+    of the caller that its readers are among; empty where it has no readers.
     """
 
     key: DocumentKey
@@ -96,6 +98,7 @@ class FoundPassage:
     score: float
     visibility: int
     source_uri: str
+    groups: tuple[str, ...]
 
 
 class Retriever:
@@ -161,7 +164,7 @@ async def _search(
 
 def _found(permissions: Permissions, row: TupleRow) -> FoundPassage:
     tenant, collection, document_id, version, ordinal, title, text, headings, *rest = row
-    span_start, span_end, score, visibility, source_uri = rest
+    span_start, span_end, score, visibility, source_uri, readers, held = rest
     return FoundPassage(
         key=DocumentKey(permissions.tenant, permissions.name_of(tenant, collection), document_id),
         version=version,
@@ -174,4 +177,14 @@ def _found(permissions: Permissions, row: TupleRow) -> FoundPassage:
         score=float(score),
         visibility=visibility,
         source_uri=source_uri,
+        groups=_admitting(permissions, readers, held or ()),
     )
+
+
+def _admitting(
+    permissions: Permissions, readers: Sequence[str], held: Sequence[str]
+) -> tuple[str, ...]:
+    """The caller's groups by which it reads; of two readerships, those that are in both if any."""
+    groups = set(permissions.groups)
+    now, before = groups & set(readers), groups & set(held)
+    return tuple(sorted((now & before) or now or before))

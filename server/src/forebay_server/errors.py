@@ -8,6 +8,7 @@ EdgeError
 ├── ScopeMissing           PERMISSION_DENIED   the method needs a scope that the token lacks
 ├── TierUnknown            PERMISSION_DENIED   the policy does not know the token's tier
 ├── ClearanceTooLow        PERMISSION_DENIED   a visibility is above the caller's clearance
+├── GroupMissing           PERMISSION_DENIED   an answer is for groups that its reader has left
 ├── CollectionReadOnly     PERMISSION_DENIED   what is shared with a tenant is not its to write
 ├── ShareWithdrawn         PERMISSION_DENIED   an answer rests on what is shared no more
 ├── FieldInvalid           INVALID_ARGUMENT    fields break rules of the contract
@@ -140,6 +141,16 @@ class ClearanceTooLow(EdgeError):
             f"clearance {words['clearance']} does not cover visibility {words['visibility']}",
             words,
         )
+
+
+class GroupMissing(EdgeError):
+    """An answer rests on what is meant for groups, and its reader is in none of them any more."""
+
+    code = code_pb2.PERMISSION_DENIED
+    reason = ErrorReason.ERROR_REASON_GROUP_MISSING
+
+    def __init__(self) -> None:
+        super().__init__("the answer is for groups that the caller is not in any more")
 
 
 class CollectionReadOnly(EdgeError):

@@ -70,8 +70,8 @@ class AnswerDelivery:
 
         `accepted` says that the query is known to be in the log. Raises QueryNotFound otherwise
         when it is not, ReaderTooSlow, QueryExpired, TokenExpired, LogUnavailable; and
-        ClearanceTooLow, ShareWithdrawn, TierUnknown or TokenInvalid when policy or issuers have
-        changed so meanwhile.
+        ClearanceTooLow, GroupMissing, ShareWithdrawn, TierUnknown or TokenInvalid when the caller's
+        groups, policy or issuers have changed so meanwhile.
         """
         fold, shown = AnswerFold(), Shown()
         async with self._reader.following(reading.name, reading.time_ms) as follower:
@@ -93,8 +93,8 @@ class AnswerDelivery:
     async def query(self, reading: Reading, *, up_to: int = 0) -> Query:
         """The query as the log has it now, and at least up to an offset.
 
-        Raises QueryNotFound when the log has nothing of it, LogUnavailable, and ClearanceTooLow or
-        ShareWithdrawn when the caller may not see all of it any more.
+        Raises QueryNotFound when the log has nothing of it, LogUnavailable, and ClearanceTooLow,
+        GroupMissing or ShareWithdrawn when the caller may not see all of it any more.
         """
         received = await self._reader.snapshot(reading.name, reading.time_ms, up_to=up_to)
         fold, shown = AnswerFold(), Shown()

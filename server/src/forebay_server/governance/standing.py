@@ -28,10 +28,11 @@ STANDING_SECONDS = 1.0  # a lost right ends a silent stream within this, and wit
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may read just now: up to a clearance, and what is shared with the tenant."""
+    """What somebody may read just now: up to a clearance, for its groups, and what is shared."""
 
     clearance: Visibility.ValueType
     grants: tuple[Grant, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class IssuersInForce(Protocol):
@@ -62,7 +63,7 @@ class Standing:
             raise TokenInvalid("tenant")
         policy = self._policy.current
         clearance = policy.tier(caller.tenant, caller.tier).clearance
-        return Rights(clearance, policy.grants(caller.tenant))
+        return Rights(clearance, policy.grants(caller.tenant), caller.groups)
 
     def require(self, caller: Caller) -> None:
         """Raise unless the caller may still do all that it was admitted with.

@@ -148,4 +148,5 @@ def _passage(found: FoundPassage) -> Passage:
         visibility=Visibility.ValueType(found.visibility),
         source_uri=found.source_uri,
         span=Span(start=found.span_start, end=found.span_end),
+        groups=found.groups,
     )

@@ -189,6 +189,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The answer rests on a collection that is not shared with the caller any more. PERMISSION_DENIED.
     {"reason": "SHARE_WITHDRAWN", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
     """
+    ERROR_REASON_GROUP_MISSING: _ErrorReason.ValueType  # 41
+    """The answer rests on documents for groups, and the caller is in none of them any more.
+    PERMISSION_DENIED.
+    {"reason": "GROUP_MISSING", "domain": "forebay"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call, a query or a document failed: the `reason` of the one google.rpc.ErrorInfo that
@@ -362,5 +367,10 @@ PERMISSION_DENIED.
 ERROR_REASON_SHARE_WITHDRAWN: ErrorReason.ValueType  # 40
 """The answer rests on a collection that is not shared with the caller any more. PERMISSION_DENIED.
 {"reason": "SHARE_WITHDRAWN", "domain": "forebay", "metadata": {"collection": "vendor-manuals"}}
+"""
+ERROR_REASON_GROUP_MISSING: ErrorReason.ValueType  # 41
+"""The answer rests on documents for groups, and the caller is in none of them any more.
+PERMISSION_DENIED.
+{"reason": "GROUP_MISSING", "domain": "forebay"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from forebay.policy.v1 import visibility_pb2 as forebay_dot_policy_dot_v1_dot_visibility__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66orebay/query/v1/passage.proto\x12\x10\x66orebay.query.v1\x1a\"forebay/policy/v1/visibility.proto\"\xd7\x01\n\x07Passage\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08headings\x18\x03 \x03(\t\x12\x0f\n\x07ordinal\x18\x04 \x01(\x05\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x31\n\nvisibility\x18\x07 \x01(\x0e\x32\x1d.forebay.policy.v1.Visibility\x12\x12\n\nsource_uri\x18\x08 \x01(\t\x12$\n\x04span\x18\t \x01(\x0b\x32\x16.forebay.query.v1.Span\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"A\n\x08\x43itation\x12\x0f\n\x07passage\x18\x01 \x01(\x05\x12$\n\x04span\x18\x02 \x01(\x0b\x32\x16.forebay.query.v1.Spanb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66orebay/query/v1/passage.proto\x12\x10\x66orebay.query.v1\x1a\"forebay/policy/v1/visibility.proto\"\xe7\x01\n\x07Passage\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08headings\x18\x03 \x03(\t\x12\x0f\n\x07ordinal\x18\x04 \x01(\x05\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x01\x12\x31\n\nvisibility\x18\x07 \x01(\x0e\x32\x1d.forebay.policy.v1.Visibility\x12\x12\n\nsource_uri\x18\x08 \x01(\t\x12$\n\x04span\x18\t \x01(\x0b\x32\x16.forebay.query.v1.Span\x12\x0e\n\x06groups\x18\n \x03(\t\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\"A\n\x08\x43itation\x12\x0f\n\x07passage\x18\x01 \x01(\x05\x12$\n\x04span\x18\x02 \x01(\x0b\x32\x16.forebay.query.v1.Spanb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.query.v1.passage_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PASSAGE']._serialized_start=89
-  _globals['_PASSAGE']._serialized_end=304
-  _globals['_SPAN']._serialized_start=306
-  _globals['_SPAN']._serialized_end=340
-  _globals['_CITATION']._serialized_start=342
-  _globals['_CITATION']._serialized_end=407
+  _globals['_PASSAGE']._serialized_end=320
+  _globals['_SPAN']._serialized_start=322
+  _globals['_SPAN']._serialized_end=356
+  _globals['_CITATION']._serialized_start=358
+  _globals['_CITATION']._serialized_end=423
 # @@protoc_insertion_point(module_scope)

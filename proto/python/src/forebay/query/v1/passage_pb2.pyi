@@ -34,6 +34,7 @@ class Passage(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     SOURCE_URI_FIELD_NUMBER: _builtins.int
     SPAN_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """The document: `collections/{collection}/documents/{document}`."""
     title: _builtins.str
@@ -56,6 +57,12 @@ class Passage(_message.Message):
     def span(self) -> Global___Span:
         """Where the passage stands in the document's extracted text."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the asker's groups for which the document is meant; empty where it is meant for
+        everybody of its visibility. The answer is shown as long as its reader is in one of them.
+        """
+
     def __init__(
         self,
         *,
@@ -68,10 +75,11 @@ class Passage(_message.Message):
         visibility: _visibility_pb2.Visibility.ValueType = ...,
         source_uri: _builtins.str = ...,
         span: Global___Span | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "headings", b"headings", "ordinal", b"ordinal", "score", b"score", "source_uri", b"source_uri", "span", b"span", "text", b"text", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "groups", b"groups", "headings", b"headings", "ordinal", b"ordinal", "score", b"score", "source_uri", b"source_uri", "span", b"span", "text", b"text", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
