@@ -103,6 +103,7 @@ async def require_a_view_to_read(customer: AsyncClient) -> None:
     assert refused.value.reason == ErrorReason.ERROR_REASON_COLLECTION_READ_ONLY
 
 
+@pytest.mark.over_grpc_alone("takes seconds; both transports are judged by the one chain")
 async def test_a_withdrawn_share_holds_within_seconds_for_questions_and_for_running_answers(
     market: Market, connect: Connect, policy_edits: PolicyEdits, models: ModelServer
 ) -> None:
