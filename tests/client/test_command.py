@@ -151,6 +151,13 @@ async def test_a_token_file_is_read_for_each_call(
     assert peer.tokens("GetCaller") == ["from-file"]
 
 
+async def test_a_caller_sees_what_others_share_with_it(peer: Peer, forebay: Command) -> None:
+    shared = ["collections/guides", "collections/vendor-manuals"]
+    peer.on("GetCaller", reply(Caller(subject="alice", shared_collections=shared)))
+    result = await forebay("caller")
+    assert "shared     guides, vendor-manuals\n" in result.stdout
+
+
 async def test_files_and_folders_are_brought_in_and_waited_for(
     peer: Peer, forebay: Command, tmp_path: Path
 ) -> None:

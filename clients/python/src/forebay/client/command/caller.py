@@ -33,8 +33,13 @@ def _lines(found: Caller) -> list[tuple[str, str]]:
         ("clearance", Visibility.Name(found.clearance).removeprefix("VISIBILITY_").lower()),
         ("groups", ", ".join(found.groups) or "none"),
         ("scopes", ", ".join(found.scopes) or "none"),
+        ("shared", ", ".join(map(_id, found.shared_collections)) or "none"),
         ("token ends", found.expire_time.ToJsonString()),
         ("passages", f"up to {limits.top_k}"),
         ("answers", f"up to {limits.output_tokens} tokens by {limits.model or 'any model'}"),
         ("policy", found.policy_version),
     ]
+
+
+def _id(collection: str) -> str:
+    return collection.removeprefix("collections/")
