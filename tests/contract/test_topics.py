@@ -9,6 +9,7 @@ from forebay.records.v1 import (
     Header,
     QueryRecord,
     Stage,
+    StageReport,
     Topic,
     header_name,
     topic,
@@ -66,9 +67,11 @@ def test_every_topic_belongs_to_a_family(records: list[Descriptor]) -> None:
     assert Topic.FAMILY_UNSPECIFIED not in {declared(record).family for record in records}
 
 
-def test_the_broker_dates_answers(records: list[Descriptor]) -> None:
+def test_the_broker_dates_answers_and_what_tells_workers_the_time(
+    records: list[Descriptor],
+) -> None:
     dated = {record.full_name for record in records if declared(record).log_append_time}
-    assert dated == {AnswerRecord.DESCRIPTOR.full_name}
+    assert dated == {AnswerRecord.DESCRIPTOR.full_name, StageReport.DESCRIPTOR.full_name}
 
 
 def test_every_header_has_a_name_of_its_own_in_lower_case() -> None:

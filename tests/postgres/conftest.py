@@ -115,6 +115,11 @@ class Storage:
     retriever: Retriever
     index: Index
 
+    async def published(self, version: DocumentVersion, index_id: str = "") -> bool:
+        """Whether an index, by default the serving one, holds exactly this version."""
+        found = await self.indexer.look_up(version, index_id or self.index.id, MODEL, [])
+        return found.published
+
 
 @pytest.fixture
 async def storage(settings: PostgresSettings) -> AsyncIterator[Storage]:

@@ -113,8 +113,8 @@ async def test_a_deleted_index_is_empty_and_takes_nothing(
     await publish(storage, make, NEW)
     await publish(storage, make, storage.index.id)
     await asyncio.gather(lifecycle.delete(NEW), lifecycle.delete(NEW))
-    assert not await storage.indexer.published(make.key, make.id(1), NEW)
-    assert await storage.indexer.published(make.key, make.id(1), storage.index.id)
+    assert not await storage.published(make.version(1), NEW)
+    assert await storage.published(make.version(1))
     with pytest.raises(IndexWithdrawn):
         await publish(storage, make, NEW, at=2)
     with pytest.raises(IndexStateConflict):

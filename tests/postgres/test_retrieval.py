@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forebay_postgres import DocumentKey, IndexRegistry, Permissions, Ranking
+from forebay_postgres import DocumentKey, DocumentVersion, IndexRegistry, Permissions, Ranking
 from forebay_postgres.errors import (
     IndexWithdrawn,
     InvalidStoredText,
@@ -153,20 +153,24 @@ async def test_publishing_again_changes_nothing(storage: Any, make: Any) -> None
 
 async def test_a_document_without_passages_is_indexed(storage: Any, make: Any) -> None:
     await publish(storage, make)
-    assert await storage.indexer.published(make.key, make.id(1), storage.index.id)
+    assert await storage.published(make.version(1))
     assert (await storage.reader.get(ME, make.key)).state == "INDEXED"
 
 
 async def test_known_vectors_stay_within_the_tenant(storage: Any, make: Any) -> None:
     await publish(storage, make, "shared words", vectors=[(0.5, 0.25, 0.0)])
     digest = hashlib.sha256(b"shared words").digest()
-    known = storage.indexer.known_vectors
-    assert await known("acme", storage.index.embedding_model, [digest, bytes(32)]) == {
-        digest: [0.5, 0.25, 0.0]
-    }
-    assert await known("rival", storage.index.embedding_model, [digest]) == {}
-    assert await known("acme", "another model", [digest]) == {}
-    assert await known("acme", storage.index.embedding_model, []) == {}
+    ours, model = make.version(2), storage.index.embedding_model
+    theirs = dataclasses.replace(ours, tenant="rival")
+
+    async def known(version: DocumentVersion, model: str, hashes: list[bytes]) -> object:
+        found = await storage.indexer.look_up(version, storage.index.id, model, hashes)
+        return found.vectors
+
+    assert await known(ours, model, [digest, bytes(32)]) == {digest: [0.5, 0.25, 0.0]}
+    assert await known(theirs, model, [digest]) == {}
+    assert await known(ours, "another model", [digest]) == {}
+    assert await known(ours, model, []) == {}
 
 
 async def test_a_vector_of_another_length_is_refused(storage: Any, make: Any) -> None:

@@ -59,7 +59,7 @@ async def test_a_late_embedding_after_a_deletion_has_no_effect(
     await storage.catalogue.delete(make.key, make.id(2), writer_clearance=3, accept_time=now)
     verdict = await storage.indexer.publish(version, storage.index.id, make.passages("late"))
     assert (verdict.outcome, verdict.by) == (Outcome.DELETED, make.id(2))
-    assert not await storage.indexer.published(make.key, make.id(1), storage.index.id)
+    assert not await storage.published(make.version(1))
     assert await storage.reader.get(ME, make.key) is None
     assert await storage.reader.get_version_state(ME, make.key, make.id(1)) == VersionState(
         DocumentState.DELETED, by=make.id(2)
@@ -89,7 +89,7 @@ async def test_a_late_deletion_leaves_a_newer_version_alone(
     newer = make.version(3)
     await storage.indexer.publish(newer, storage.index.id, make.passages("newer"))
     await storage.catalogue.delete(make.key, make.id(2), writer_clearance=3, accept_time=now)
-    assert await storage.indexer.published(make.key, newer.version, storage.index.id)
+    assert await storage.published(newer)
     assert (await storage.reader.get(ME, make.key)).state is DocumentState.INDEXED
 
 
@@ -204,7 +204,7 @@ async def test_a_writer_cannot_replace_what_it_may_not_read(
     )
     update = await storage.catalogue.update(tightened(make, 4, INTERNAL))
     assert {deletion.outcome, update.outcome} == {Outcome.REFUSED}
-    assert await storage.indexer.published(make.key, make.id(1), storage.index.id)
+    assert await storage.published(make.version(1))
 
 
 async def test_a_refusal_stays_although_the_document_opened_since(storage: Any, make: Any) -> None:

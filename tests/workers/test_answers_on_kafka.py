@@ -169,7 +169,7 @@ async def test_a_cancel_ends_the_call_within_a_second(
             assert time.monotonic() < asked + 1.0
             await asyncio.sleep(0.01)
     assert [call["outcome"] for call in models.calls()["calls"]] == ["disconnected"]
-    assert log.query(name).state == Query.STATE_CANCELLED
+    assert (await log.until_ended(name)).state == Query.STATE_CANCELLED
 
 
 async def test_a_cancel_ends_a_call_that_says_nothing_within_a_second(

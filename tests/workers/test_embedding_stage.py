@@ -17,6 +17,7 @@ from forebay_kafka.records import Received
 from forebay_postgres import CatalogueWriter, IndexRegistry, IndexWriter
 from forebay_postgres.documents import DocumentVersion
 from forebay_postgres.errors import IndexWithdrawn, ServingIndexMismatch
+from forebay_postgres.index_writer import Present
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.embedding.stage import Embedding
 from forebay_workers.models.embedding_model import EmbeddingModel
@@ -45,11 +46,8 @@ class Indexes:
             raise ServingIndexMismatch(serving="theirs", wanted="ours")
         return Registered(self.serving)
 
-    async def published(self, *_: object) -> bool:
-        return False
-
-    async def known_vectors(self, *_: object) -> dict[bytes, list[float]]:
-        return {}
+    async def look_up(self, *_: object) -> Present:
+        return Present(published=False, vectors={})
 
     async def publish(
         self, version: DocumentVersion, index_id: str, _passages: Sequence[object]

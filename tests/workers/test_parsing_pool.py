@@ -127,11 +127,31 @@ async def test_the_pool_runs_no_more_children_than_workers() -> None:
 async def test_a_child_is_replaced_after_its_share_of_documents() -> None:
     pool = ParserPool(limits=ParserLimits(documents_per_child=2))
     await pool.parse("text/plain", b"one")
-    first = children()
-    await pool.parse("text/plain", b"two")
-    await pool.parse("text/plain", b"three")
-    assert children() != first
+    [first] = children()
+    while first in children():
+        await pool.parse("text/plain", b"another")
+    assert len(children()) == 1
     await pool.close()
+    assert children() == []
+
+
+async def test_no_document_waits_for_the_replacement_of_a_child() -> None:
+    pool = ParserPool(limits=ParserLimits(documents_per_child=1))
+    await pool.parse("text/plain", b"one")
+    [first] = set(children()) - await starting(pool)
+    await pool.parse("text/plain", b"two")
+    assert first in children(), "the second document was served by another child"
+    await pool.close()
+    assert children() == []
+
+
+async def starting(pool: ParserPool) -> set[int]:
+    """Children that do not serve yet."""
+    assert pool._successor is not None
+    assert not pool._successor.done()
+    while len(children()) < 2:  # noqa: ASYNC110 - only /proc tells that it began
+        await asyncio.sleep(0.005)
+    return {max(children())}
 
 
 async def test_a_child_sees_none_of_our_secrets(

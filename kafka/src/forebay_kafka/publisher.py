@@ -14,6 +14,7 @@ import confluent_kafka
 from google.protobuf.message import Message
 
 from forebay_kafka.errors import LogUnavailable, RecordTooLarge
+from forebay_kafka.log_time import LogTime
 from forebay_kafka.partitioning import partition_for
 from forebay_kafka.records import record_type
 from forebay_kafka.settings import MAX_RECORD_BYTES, KafkaSettings
@@ -27,6 +28,7 @@ from forebay_kafka.topics import (
 
 # What waits for a log that is away, with documents in it: librdkafka's own bound is 1 GiB.
 MAX_WAITING_KIB = 256 * 1024
+_LOG_APPEND_TIME = confluent_kafka.TIMESTAMP_LOG_APPEND_TIME
 POLL_SECONDS = 0.1  # only how long close() may wait for the thread; reports end a poll at once
 
 
@@ -57,6 +59,8 @@ class Publisher:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
+        self.log_time = LogTime()
+        """Known from the first record on a topic that the broker dates."""
         self._settings = settings
         self._producer = _producer(settings)
         # Producers that were given up; what they still hold is reported by them.
@@ -252,6 +256,8 @@ class Publisher:
         landed: confluent_kafka.Message,
     ) -> None:
         position = None if error else _position(landed)
+        if position is not None and landed.timestamp()[0] == _LOG_APPEND_TIME:
+            self.log_time.heard(position.timestamp_ms)
         with self._lock:
             self._reports.append(_Report(future, position, error))
             if self._wake_up_due:

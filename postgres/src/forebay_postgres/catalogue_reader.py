@@ -43,7 +43,7 @@ class CatalogueReader:
 
     async def get(self, permissions: Permissions, key: DocumentKey) -> CatalogueEntry | None:
         """Return a document; None if there is none, it is deleted, or the caller may not see it."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(permissions.tenant) as connection:
             row = await _read(connection, permissions, key)
         if row is None or row["state"] == DocumentState.DELETED:
             return None
@@ -53,7 +53,7 @@ class CatalogueReader:
         self, permissions: Permissions, key: DocumentKey, version: UUID
     ) -> VersionState | None:
         """Return how far a version has come; None if the catalogue has not heard of it yet."""
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(permissions.tenant) as connection:
             row = await _read(connection, permissions, key)
             if row is None:
                 return None
@@ -78,7 +78,7 @@ class CatalogueReader:
         require_storable("after", after or "")
         tenant, owned = permissions.resolve(collection)
         async with (
-            self._pool.transaction() as connection,
+            self._pool.transaction(permissions.tenant) as connection,
             connection.pipeline(),
             connection.cursor(row_factory=dict_row) as cursor,
         ):
@@ -93,7 +93,7 @@ class CatalogueReader:
         what the catalogue has not heard of yet is missing. It reads the tenant's whole catalogue:
         1,000 documents take 1 ms, 100,000 take 30 ms, a million 400 ms.
         """
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(tenant) as connection:
             await assume(connection, Permissions(tenant, _COUNTER_CLEARANCE))
             cursor = await connection.execute(_COUNT_WAITING, (at_most,))
             row = await cursor.fetchone()

@@ -62,35 +62,29 @@ _REMOVE = [
 
 
 class LockedHead:
-    """The head row of one document, locked until the transaction ends."""
+    """The head row of one document, locked until the transaction ends.
 
-    def __init__(self, connection: Connection, key: DocumentKey, head: Head) -> None:
+    `refused` is the verdict again if the version that locked it was refused before: a refusal
+    stays. Writes are only sent: they run, or fail, with whatever waits for the server next.
+    """
+
+    def __init__(
+        self, connection: Connection, key: DocumentKey, head: Head, refused: Verdict | None
+    ) -> None:
         self.head = head
+        self.refused = refused
         self._connection = connection
-        self._of_document = {
-            "tenant": key.tenant,
-            "collection": key.collection,
-            "document": key.document_id,
-        }
-
-    async def refusal_of(self, version: UUID) -> Verdict | None:
-        """Return the verdict again if this version was refused before: a refusal stays."""
-        cursor = await self._connection.execute(
-            _IS_REFUSED, {**self._of_document, "version": version}
-        )
-        row = await cursor.fetchone()
-        return None if row is None else Verdict(Outcome.REFUSED, failure=Failure(*row))
+        self._of_document = _parameters(key)
 
     async def save(self, head: Head) -> None:
         """Write the next head; a new version holds the access of the text it will replace."""
         if head == self.head:
             return
-        async with self._connection.pipeline():
-            values = {name: getattr(head, name) for name in _COLUMNS}
-            values |= {"labels": Jsonb(dict(head.labels)), "readers": list(head.readers)}
-            await self._connection.execute(_SAVE, {**self._of_document, **values})
-            if head.newest_version != self.head.newest_version and self.head.exists:
-                await self._hold(head.newest_version)
+        values = {name: getattr(head, name) for name in _COLUMNS}
+        values |= {"labels": Jsonb(dict(head.labels)), "readers": list(head.readers)}
+        await self._connection.execute(_SAVE, {**self._of_document, **values})
+        if head.newest_version != self.head.newest_version and self.head.exists:
+            await self._hold(head.newest_version)
         self.head = head
 
     async def refuse(self, version: UUID, failure: Failure) -> None:
@@ -100,26 +94,31 @@ class LockedHead:
 
     async def remove_up_to(self, version: UUID) -> None:
         """Remove passages, publications and refusals of `version` and all before it."""
-        async with self._connection.pipeline():
-            for statement in _REMOVE:
-                await self._connection.execute(statement, {**self._of_document, "version": version})
+        for statement in _REMOVE:
+            await self._connection.execute(statement, {**self._of_document, "version": version})
 
     async def _hold(self, version: UUID | None) -> None:
         former = {"visibility": self.head.visibility, "readers": list(self.head.readers)}
         await self._connection.execute(_HOLD, {**self._of_document, **former, "version": version})
 
 
-async def lock_head(connection: Connection, key: DocumentKey) -> LockedHead:
-    """Lock the head row of a document, making an empty one for a document never heard of."""
-    of_document = {
-        "tenant": key.tenant,
-        "collection": key.collection,
-        "document": key.document_id,
-    }
-    async with connection.pipeline(), connection.cursor(row_factory=dict_row) as cursor:
+async def lock_head(connection: Connection, key: DocumentKey, version: UUID) -> LockedHead:
+    """Lock the head row of a document, making an empty one for a document never heard of.
+
+    The connection is in a pipeline: one round trip for all of it, and for what was sent before.
+    """
+    of_document = _parameters(key)
+    async with connection.cursor(row_factory=dict_row) as heads, connection.cursor() as refusals:
         await connection.execute(_CREATE, of_document)
-        await cursor.execute(_LOCK, of_document)
-        row = await cursor.fetchone()
+        await heads.execute(_LOCK, of_document)
+        await refusals.execute(_IS_REFUSED, {**of_document, "version": version})
+        row, refusal = await heads.fetchone(), await refusals.fetchone()
     if row is None:
         raise AssertionError("A head row vanished under its lock.")
-    return LockedHead(connection, key, Head(**{**row, "readers": tuple(row["readers"])}))
+    head = Head(**{**row, "readers": tuple(row["readers"])})
+    refused = Verdict(Outcome.REFUSED, failure=Failure(*refusal)) if refusal else None
+    return LockedHead(connection, key, head, refused)
+
+
+def _parameters(key: DocumentKey) -> dict[str, str]:
+    return {"tenant": key.tenant, "collection": key.collection, "document": key.document_id}

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from pgvector import Vector
 
 from forebay_postgres.catalogue_writer import accept_locked
-from forebay_postgres.documents import DocumentKey, DocumentVersion, Verdict
+from forebay_postgres.documents import DocumentVersion, Verdict
 from forebay_postgres.errors import WrongDimensions
 from forebay_postgres.indexes import Index, read_index_to_publish
 from forebay_postgres.pool import Connection, Pool
@@ -54,31 +53,43 @@ class IndexedPassage:
     embedding: Sequence[float]
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What there is of a version before it is indexed.
+
+    `published` says whether the index holds exactly this version; `vectors` are those that the
+    tenant has paid for, by the digest of their text.
+    """
+
+    published: bool
+    vectors: dict[bytes, list[float]]
+
+
 class IndexWriter:
     """Writes passages under role forebay_write; every call is one transaction."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def published(self, key: DocumentKey, version: UUID, index_id: str) -> bool:
-        """Return whether the index holds exactly this version, so that no work is done twice."""
-        values = (index_id, key.tenant, key.collection, key.document_id, version)
-        async with self._pool.transaction() as connection:
-            cursor = await connection.execute(_IS_PUBLISHED, values)
-            return await cursor.fetchone() is not None
-
-    async def known_vectors(
-        self, tenant: str, model: str, hashes: Iterable[bytes]
-    ) -> dict[bytes, list[float]]:
-        """Return the vectors that this tenant has already paid for, by digest of their text.
+    async def look_up(
+        self, version: DocumentVersion, index_id: str, model: str, hashes: Iterable[bytes]
+    ) -> Present:
+        """Return what is there of a version already, so that nothing is done or paid for twice.
 
         Vectors never cross tenants: whether one is known would tell what another tenant stores.
         """
-        async with self._pool.transaction() as connection:
-            cursor = await connection.cursor(binary=True).execute(
-                _KNOWN, (tenant, list(hashes), model)
+        document = (index_id, version.tenant, version.collection, version.document_id)
+        async with (
+            self._pool.transaction(version.tenant, pipelined=True) as connection,
+            connection.cursor() as publications,
+            connection.cursor(binary=True) as vectors,
+        ):
+            await publications.execute(_IS_PUBLISHED, (*document, version.version))
+            await vectors.execute(_KNOWN, (version.tenant, list(hashes), model))
+            return Present(
+                published=await publications.fetchone() is not None,
+                vectors={digest: vector.to_list() async for digest, vector in vectors},
             )
-            return {digest: vector.to_list() async for digest, vector in cursor}
 
     async def publish(
         self, version: DocumentVersion, index_id: str, passages: Sequence[IndexedPassage]
@@ -90,10 +101,10 @@ class IndexWriter:
         WrongDimensions and InvalidStoredText.
         """
         _require_storable(passages)
-        async with self._pool.transaction() as connection:
+        async with self._pool.transaction(version.tenant, pipelined=True) as connection:
             index = await read_index_to_publish(connection, index_id)
             _require_dimensions(index, passages)
-            _, verdict = await accept_locked(connection, version)
+            verdict = await accept_locked(connection, version)
             if verdict.accepted:
                 await _replace(connection, index_id, version, passages)
             return verdict
@@ -106,7 +117,7 @@ async def _replace(
     passages: Sequence[IndexedPassage],
 ) -> None:
     document = (index_id, version.tenant, version.collection, version.document_id)
-    async with connection.pipeline(), connection.cursor() as cursor:
+    async with connection.cursor() as cursor:
         await connection.execute(_REMOVE, document)
         await connection.execute(_PUBLISH, (*document, version.version))
         await cursor.executemany(

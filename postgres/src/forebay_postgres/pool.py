@@ -1,11 +1,11 @@
 """Connection pools of the two roles that serve: they come up without Postgres and find it later."""
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, IsolationLevel
@@ -20,7 +20,8 @@ from forebay_postgres.errors import (
     StatementTimedOut,
     StorageMisconfigured,
 )
-from forebay_postgres.hang_up import hang_up_after
+from forebay_postgres.fair_turns import FairTurns
+from forebay_postgres.hang_up import HungUp, hang_up_after
 from forebay_postgres.settings import PostgresSettings
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
@@ -28,11 +29,30 @@ Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 _CONNECT_TIMEOUT_SECONDS = 2  # the least that libpq takes
 _CHECK_SECONDS = 1.0  # an idle connection that does not answer by then is replaced
+_TRUSTED_SECONDS = 1.0  # since its last answer: asking first would double what a short call costs
 _RECONNECT_SECONDS = 2.0  # then the next caller starts an attempt: nobody waits out a back-off
 _SERVING_SECONDS = 1.0  # of a Postgres that is overloaded, somebody hears more often than that
 _GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if it still can
 _LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
 _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped worker gives its row locks back
+
+
+class Answers:
+    """Knows which connections answered a moment ago."""
+
+    def __init__(self) -> None:
+        self._heard: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+    def heard(self, connection: Connection) -> None:
+        """Note that it answered just now."""
+        self._heard[connection] = time.monotonic()
+
+    async def check(self, connection: Connection) -> None:
+        """Ask a connection whether it works, unless it answered a moment ago; raises when not."""
+        if self._heard.get(connection, -math.inf) > time.monotonic() - _TRUSTED_SECONDS:
+            return
+        with hang_up_after(connection, _CHECK_SECONDS):
+            await AsyncConnectionPool.check_connection(connection)
 
 
 class Pool:
@@ -42,27 +62,35 @@ class Pool:
     """
 
     def __init__(
-        self, connections: AsyncConnectionPool[Connection], statement_seconds: float
+        self,
+        connections: AsyncConnectionPool[Connection],
+        answers: Answers,
+        statement_seconds: float,
     ) -> None:
         self._connections = connections
+        self._answers = answers
         self._limit_seconds = statement_seconds + _GRACE_SECONDS
-        self._turns = asyncio.Semaphore(connections.max_size)
+        self._turns = FairTurns(connections.max_size)
         self._outage = self._served = -math.inf
 
     @asynccontextmanager
-    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, tenant: str = "", *, pipelined: bool = False
+    ) -> AsyncIterator[Connection]:
         """Commit when the block is left, roll back when it raises; the driver's errors become ours.
 
-        The block as a whole has one statement timeout and a little. Pipelined, its beginning and
-        its end travel with its statements: one round trip for all instead of one for each.
+        The block as a whole has one statement timeout and a little. `tenant` is who waits for it:
+        while connections are short, tenants take turns. Pipelined, the block's beginning and its
+        end travel with its statements: one round trip for all instead of one for each.
         """
-        async with self._turn():
+        async with self._turn(tenant):
             with driver_errors():
                 async with self._connection() as connection:
                     with hang_up_after(connection, self._limit_seconds):
                         pipeline = connection.pipeline() if pipelined else nullcontext()
                         async with pipeline, connection.transaction():
                             yield connection
+                    self._answers.heard(connection)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -84,9 +112,9 @@ class Pool:
                     raise
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, tenant: str) -> AsyncIterator[None]:
         came = time.monotonic()
-        async with self._turns:
+        async with self._turns.turn(tenant):
             if self._outage > max(came, self._served):
                 # In an outage everybody in turn would wait for a connection that never comes.
                 raise DatabaseUnavailable(UNAVAILABLE)
@@ -97,10 +125,11 @@ class Pool:
                 raise
             except DatabaseUnavailable as error:
                 now = time.monotonic()
-                if self._served > now - _SERVING_SECONDS:  # others are served: it is not away
+                if self._served <= now - _SERVING_SECONDS:
+                    self._outage = now
+                elif isinstance(error, HungUp):  # others are served: it is not away
                     raise StatementTimedOut(TIMED_OUT) from error
-                self._outage = now
-                raise
+                raise DatabaseUnavailable(UNAVAILABLE) from error
 
     async def close(self) -> None:
         """Close all connections; those in use when they are given back."""
@@ -109,7 +138,7 @@ class Pool:
 
 async def open_write_pool(settings: PostgresSettings) -> Pool:
     """Open the pool of role forebay_write, without waiting for Postgres."""
-    milliseconds = settings.write_statement_timeout_ms
+    milliseconds, answers = settings.write_statement_timeout_ms, Answers()
     options = (
         f"-c statement_timeout={milliseconds} -c lock_timeout={_LOCK_TIMEOUT_MS} "
         f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
@@ -119,14 +148,15 @@ async def open_write_pool(settings: PostgresSettings) -> Pool:
         settings.write_pool_size,
         settings.acquire_timeout_seconds,
         _configure_write,
+        answers,
     )
     await connections.open(wait=False)
-    return Pool(connections, milliseconds / 1000)
+    return Pool(connections, answers, milliseconds / 1000)
 
 
 async def open_retrieve_pool(settings: PostgresSettings) -> Pool:
     """Open the pool of role forebay_retrieve: read-only transactions on one snapshot each."""
-    milliseconds = settings.retrieve_statement_timeout_ms
+    milliseconds, answers = settings.retrieve_statement_timeout_ms, Answers()
     connections = _connections(
         _conninfo(
             settings.retrieve_dsn,
@@ -136,9 +166,10 @@ async def open_retrieve_pool(settings: PostgresSettings) -> Pool:
         settings.retrieve_pool_size,
         settings.acquire_timeout_seconds,
         _configure_retrieve,
+        answers,
     )
     await connections.open(wait=False)
-    return Pool(connections, milliseconds / 1000)
+    return Pool(connections, answers, milliseconds / 1000)
 
 
 def _conninfo(dsn: SecretStr | None, variable: str, options: str) -> str:
@@ -154,7 +185,7 @@ def _conninfo(dsn: SecretStr | None, variable: str, options: str) -> str:
 
 
 def _connections(
-    dsn: str, size: int, acquire_seconds: float, configure: Configure
+    dsn: str, size: int, acquire_seconds: float, configure: Configure, answers: Answers
 ) -> AsyncConnectionPool[Connection]:
     return AsyncConnectionPool(
         dsn,
@@ -163,14 +194,9 @@ def _connections(
         timeout=acquire_seconds,
         reconnect_timeout=_RECONNECT_SECONDS,
         configure=configure,
-        check=_check,
+        check=answers.check,
         open=False,
     )
-
-
-async def _check(connection: Connection) -> None:
-    with hang_up_after(connection, _CHECK_SECONDS):
-        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _configure_write(connection: Connection) -> None:

@@ -144,7 +144,7 @@ class Retriever:
             "labels": Jsonb(dict(labels or {})),
             "top_k": top_k,
         }
-        async with self._pool.transaction(pipelined=True) as connection:
+        async with self._pool.transaction(permissions.tenant, pipelined=True) as connection:
             rows = await _search(connection, permissions, _STATEMENTS[ranking], values)
         return [_found(permissions, row) for row in rows]
 

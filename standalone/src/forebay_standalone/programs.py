@@ -25,6 +25,8 @@ EDGE = "edge"
 DRAIN_SECONDS = 8
 INDEXING = ("cataloguing", "chunking", "embedding")
 ANSWERING = ("retrieval", "generation")
+# What only indexes lets others have the processor first; somebody waits for an answer.
+YIELDING = ("nice", "-n", "10")
 # What indexes apart from what answers: no query waits for indexing.
 WORKERS: Mapping[str, tuple[str, ...]] = {"indexing": INDEXING, "answering": ANSWERING}
 
@@ -154,7 +156,7 @@ def _worker(name: str, stages: tuple[str, ...], env: Mapping[str, str], ready: P
     file = ready / name
     return Program(
         name,
-        (_script("forebay-worker"), *stages),
+        (*(() if set(stages) & set(ANSWERING) else YIELDING), _script("forebay-worker"), *stages),
         {**env, "FOREBAY_READY_FILE": str(file)},
         has_written(file),
         file,

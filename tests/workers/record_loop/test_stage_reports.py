@@ -9,7 +9,6 @@ import pytest
 from forebay.records.v1 import Stage, StageReport
 from forebay_kafka.topics import topic_of
 from forebay_workers.metrics import MetricsAddress, serve_metrics
-from forebay_workers.record_loop.clock import SystemClock
 from forebay_workers.record_loop.settings import RetryPolicy
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_reports import StageReports
@@ -59,7 +58,7 @@ async def test_a_report_says_what_a_stage_holds_and_has_done(memory_bench: Bench
     await memory_bench.documents("b", "d", partition=2)
     await stage.until(lambda: member.loop.snapshot().waiting == 1)
     written = Written()
-    reports = StageReports(written, [member.loop], SystemClock().wall_time)
+    reports = StageReports(written, [member.loop])
     task = asyncio.create_task(reports.run())
     await stage.until(lambda: written.reports != [])
     task.cancel()
@@ -86,7 +85,7 @@ async def test_the_last_report_says_that_the_stage_leaves(bench: Bench) -> None:
     member = bench.start(ScriptedStage())
     await member.loop.joined.wait()
     await member.drain()
-    await StageReports(written, [member.loop], SystemClock().wall_time).leave()
+    await StageReports(written, [member.loop]).leave()
     assert [report.state for report in written.reports] == [StageReport.STATE_LEAVING]
     assert [list(report.partitions) for report in written.reports] == [[]]
 
@@ -98,7 +97,7 @@ async def test_reports_that_cannot_be_written_are_mentioned_once_and_disturb_no_
     written.failing = True
     stage = ScriptedStage()
     member = memory_bench.start(stage)
-    reports = StageReports(written, [member.loop], SystemClock().wall_time)
+    reports = StageReports(written, [member.loop])
     for _ in range(3):
         await reports.leave()
     warnings = [each for each in caplog.records if each.levelno == logging.WARNING]
@@ -109,7 +108,7 @@ async def test_reports_that_cannot_be_written_are_mentioned_once_and_disturb_no_
 
 async def test_a_member_names_itself_anew_with_each_start(memory_bench: Bench) -> None:
     member = memory_bench.start(ScriptedStage())
-    names = {StageReports(Written(), [member.loop], float).member for _ in range(3)}
+    names = {StageReports(Written(), [member.loop]).member for _ in range(3)}
     assert len(names) == 3
 
 
@@ -120,7 +119,7 @@ async def test_metrics_say_the_same_and_name_no_tenant(memory_bench: Bench) -> N
     member = memory_bench.start(stage, settings)
     await memory_bench.documents("a", "c", "b", "d", tenant="tenant-in-question")
     await stage.until(lambda: member.loop.snapshot().waiting == 1)
-    with serve_metrics(MetricsAddress("127.0.0.1", 0), [member.loop], SystemClock()) as port:
+    with serve_metrics(MetricsAddress("127.0.0.1", 0), [member.loop]) as port:
         text = await asyncio.to_thread(scrape, port)
     gate.set()
     expected = [
@@ -145,7 +144,7 @@ def scrape(port: int) -> str:
 async def test_reports_are_readable_in_the_log(memory_log: MemoryLog, memory_bench: Bench) -> None:
     member = memory_bench.start(ScriptedStage())
     await member.loop.joined.wait()
-    await StageReports(memory_log, [member.loop], SystemClock().wall_time).leave()
+    await StageReports(memory_log, [member.loop]).leave()
     records = [
         record
         for partition in range(memory_log.partitions)

@@ -58,7 +58,7 @@ async def _work(configuration: Configuration, names: tuple[str, ...]) -> int:
         with ExitStack() as served:
             served.enter_context(BlockedLoopDetector())
             if (address := configuration.worker.metrics_address) is not None:
-                served.enter_context(serve_metrics(address, worker.loops, worker.clock))
+                served.enter_context(serve_metrics(address, worker.loops))
             running = await _run(worker, configuration.worker, stop)
         for name, each in zip(names, worker.loops, strict=True):
             log.info("stage done", extra={"stage": name, **asdict(each.snapshot().counts)})

@@ -58,7 +58,6 @@ from forebay_workers.stage_reports import StageReports
 SLOTS_PER_PARSER = 4  # one in the parser, one that is cut, one that is written, one that comes
 QUESTION_SLOTS = 200  # with more at once, a crowd starves the search that it waits for
 LOCAL_MODEL_SLOTS = 4  # the model has one thread; the database works meanwhile
-DATABASE_SLOTS = 32  # what waits for a connection beyond the pool's only waits longer
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,6 @@ class Worker:
 
     loops: tuple[RecordLoop, ...]
     reports: tuple[StageReports, ...]
-    clock: SystemClock
 
 
 @asynccontextmanager
@@ -104,14 +102,14 @@ async def worker_of(configuration: Configuration, names: tuple[str, ...]) -> Asy
     """
     verifier = EnvelopeVerifier.from_file(configuration.worker.envelope_jwks_file)
     async with AsyncExitStack() as stack:
-        reader, clock = RecordReader(verifier), SystemClock()
+        reader = RecordReader(verifier)
         loops, reports = [], []
         for name in names:
             parts = await _parts_of(name, configuration, reader, stack)
-            loop = _record_loop(parts, await STAGES[name](parts), clock)
+            loop = _record_loop(parts, await STAGES[name](parts))
             loops.append(loop)
-            reports.append(StageReports(parts.publisher, (loop,), clock.wall_time))
-        yield Worker(tuple(loops), tuple(reports), clock)
+            reports.append(StageReports(parts.publisher, (loop,)))
+        yield Worker(tuple(loops), tuple(reports))
 
 
 async def _parts_of(
@@ -189,8 +187,10 @@ def _embedding_model(parts: Parts) -> EmbeddingModel:
     return model
 
 
-def _record_loop(parts: Parts, stage: Stage[Any], clock: SystemClock) -> RecordLoop:
+def _record_loop(parts: Parts, stage: Stage[Any]) -> RecordLoop:
     configuration, publisher = parts.configuration, parts.publisher
+    # Deadlines are the edge's: a worker whose own clock is off would fail questions.
+    clock = SystemClock(publisher.log_time.now)
     group = group_of(StageValue.ValueType(stage.stage))
     settings = _loop_settings(configuration, stage)
     topics, retries = [topic_of(record).name for record in stage.reads], None
@@ -238,9 +238,15 @@ def _slots(configuration: Configuration, stage: Stage[Any]) -> int:
         return min(most, QUESTION_SLOTS)
     if isinstance(stage, Chunking):
         return min(most, SLOTS_PER_PARSER * configuration.worker.parser_processes)
-    if isinstance(stage, Embedding) and configuration.models.embedding_provider == "wordllama":
-        return min(most, LOCAL_MODEL_SLOTS)
-    return min(most, DATABASE_SLOTS) if isinstance(stage, Cataloguing) else most
+    if isinstance(stage, Embedding):
+        local = configuration.models.embedding_provider == "wordllama"
+        return min(most, LOCAL_MODEL_SLOTS if local else configuration.models.embedding_concurrency)
+    # What waits for a connection beyond those of the pool only waits longer.
+    return (
+        min(most, configuration.postgres.write_pool_size)
+        if isinstance(stage, Cataloguing)
+        else most
+    )
 
 
 def _retry_policy(settings: RetrySettings) -> RetryPolicy:

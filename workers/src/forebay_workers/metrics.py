@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 
 from forebay.records.v1 import Stage
 from forebay_kafka.stages import stage_word
-from forebay_workers.record_loop.clock import Clock
 from forebay_workers.record_loop.counters import LoopSnapshot, LoopState
 from forebay_workers.record_loop.loop import RecordLoop
 
@@ -31,9 +30,8 @@ class MetricsAddress(NamedTuple):
 class StageCollector(Collector):
     """Reads snapshots, in the event loop of the stages, whenever somebody asks."""
 
-    def __init__(self, loops: Sequence[RecordLoop], clock: Clock) -> None:
+    def __init__(self, loops: Sequence[RecordLoop]) -> None:
         self._loops = loops
-        self._clock = clock
         self._event_loop = asyncio.get_running_loop()
 
     def collect(self) -> Iterator[Metric]:
@@ -68,21 +66,15 @@ class StageCollector(Collector):
             word = state.name.lower()
             values = {stage: float(now.state is state) for stage, now in each}
             yield word, f"1 while the stage is {word}.", values
-        ages = {stage: self._oldest_age(now) for stage, now in each}
+        ages = {stage: _oldest_age(now) for stage, now in each}
         yield "oldest_record_age_seconds", "Age of the oldest unfinished record.", ages
-
-    def _oldest_age(self, now: LoopSnapshot) -> float:
-        times = [each.oldest_ms for each in now.partitions if each.oldest_ms is not None]
-        return max(0.0, self._clock.wall_time() - min(times) / 1000) if times else 0.0
 
 
 @contextmanager
-def serve_metrics(
-    address: MetricsAddress, loops: Sequence[RecordLoop], clock: Clock
-) -> Iterator[int]:
+def serve_metrics(address: MetricsAddress, loops: Sequence[RecordLoop]) -> Iterator[int]:
     """Serve `/metrics` meanwhile; yields the port. Raises OSError."""
     registry = CollectorRegistry()
-    registry.register(StageCollector(loops, clock))
+    registry.register(StageCollector(loops))
     server, thread = start_http_server(address.port, address.host, registry)
     try:
         yield server.server_port
@@ -90,6 +82,11 @@ def serve_metrics(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _oldest_age(now: LoopSnapshot) -> float:
+    times = [each.oldest_ms for each in now.partitions if each.oldest_ms is not None]
+    return max(0.0, now.time - min(times) / 1000) if times else 0.0
 
 
 def _outcomes(snapshots: Mapping[str, LoopSnapshot]) -> Metric:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -39,12 +39,10 @@ class StageReports:
         self,
         publisher: RecordPublisher,
         loops: Sequence[RecordLoop],
-        wall_time: Callable[[], float],
     ) -> None:
         self.member = uuid4().hex
         self._publisher = publisher
         self._loops = loops
-        self._wall_time = wall_time
         self._failing = False
 
     async def run(self) -> None:
@@ -85,7 +83,7 @@ class StageReports:
             stage=Stage.ValueType(loop.stage),
             group=loop.group,
             member=self.member,
-            time=_timestamp(int(self._wall_time() * 1000)),
+            time=_timestamp(int(now.time * 1000)),
             state=STATES[now.state],
             partitions=[_partition(each) for each in now.partitions],
             finished=now.counts.finished,

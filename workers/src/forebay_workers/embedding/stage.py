@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from uuid import UUID
 
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
@@ -16,7 +15,7 @@ from forebay_postgres.documents import DocumentVersion, Failure
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
-from forebay_workers.document_version import document_key, document_version, failure_of
+from forebay_workers.document_version import document_version, failure_of
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.models.embedding_model import EmbeddingModel
 from forebay_workers.models.errors import (
@@ -82,25 +81,29 @@ class Embedding:
 
     async def _index_version(self, work: Work[ChunkSet]) -> None:
         index_id = await self._index.id()
-        version, chunk_set = UUID(work.message.version), work.message
-        if await self._writer.published(document_key(work.envelope), version, index_id):
-            return
+        version, chunk_set = _version(work), work.message
         title = chunk_set.document.title
         texts = [embedding_text(title, piece) for piece in _pieces(chunk_set)]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
-        vectors = await self._vectors(work.envelope.identity.tenant, texts, hashes)
+        present = await self._writer.look_up(version, index_id, self._model.name, set(hashes))
+        if present.published:
+            return
+        vectors = await self._vectors(version.tenant, texts, hashes, present.vectors)
         passages = _passages(chunk_set, hashes, vectors)
         try:
-            await self._writer.publish(_version(work), index_id, passages)
+            await self._writer.publish(version, index_id, passages)
         except IndexWithdrawn:
             self._index.forget()
             raise
-        self._paid.used(work.envelope.identity.tenant, hashes)
+        self._paid.used(version.tenant, hashes)
 
     async def _vectors(
-        self, tenant: str, texts: Sequence[str], hashes: Sequence[bytes]
+        self,
+        tenant: str,
+        texts: Sequence[str],
+        hashes: Sequence[bytes],
+        known: dict[bytes, list[float]],
     ) -> dict[bytes, list[float]]:
-        known = await self._writer.known_vectors(tenant, self._model.name, set(hashes))
         remembered = self._paid.known(tenant, set(hashes) - known.keys())
         known.update((digest, vector.tolist()) for digest, vector in remembered.items())
         by_hash = dict(zip(hashes, texts, strict=True))

@@ -18,6 +18,7 @@ class ModelSettings(BaseSettings):
     embedding_dimensions: int = Field(default=0, ge=0, le=16_000)  # pgvector stores no more
     embedding_request_dimensions: bool = False
     embedding_window_tokens: int = Field(default=512, ge=128)  # the smallest window in wide use
+    embedding_concurrency: int = Field(default=8, ge=1)  # beyond it a tenant only waits in line
     embedding_timeout: float = Field(default=30.0, gt=0)  # seconds of silence; a batch takes 1-5
 
     generation_provider: Literal["extractive", "openai"] = "extractive"

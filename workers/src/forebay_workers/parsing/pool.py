@@ -103,6 +103,7 @@ class ParserPool:
         self._limits = limits
         self._turns = asyncio.Semaphore(workers)
         self._idle: list[_Child] = []
+        self._successor: asyncio.Task[_Child] | None = None
 
     async def parse(self, mime_type: str, content: bytes) -> ParsedDocument:
         """Return the text of a document; raises the tree of `ParsingError`.
@@ -160,9 +161,27 @@ class ParserPool:
         if child.served < self._limits.documents_per_child:
             self._idle.append(child)
         else:
+            await self._replace(child)
+
+    async def _replace(self, child: _Child) -> None:
+        """End a child that served its time once another is there: starting one takes a second."""
+        if self._successor is None:
+            self._successor = asyncio.create_task(_Child.start(self._limits))
+        if not self._successor.done():
+            self._idle.append(child)
+            return
+        successor, self._successor = self._successor, None
+        self._idle.append(child if successor.exception() else successor.result())
+        if not successor.exception():
             await child.kill()
 
     async def close(self) -> None:
         """End the idle children; the pool can be used again."""
+        if self._successor is not None:
+            successor, self._successor = self._successor, None
+            successor.cancel()
+            started = (await asyncio.gather(successor, return_exceptions=True))[0]
+            if isinstance(started, _Child):
+                self._idle.append(started)
         while self._idle:
             await self._idle.pop().kill()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -19,7 +20,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The time of this machine and of the running event loop."""
+    """The time of the running event loop, and what counts for the time of day."""
+
+    def __init__(self, wall_time: Callable[[], float] = time.time) -> None:
+        """`wall_time` gives seconds since 1970: the log's, or this machine's."""
+        self._wall_time = wall_time
 
     def now(self) -> float:
         """Event-loop time."""
@@ -27,7 +32,7 @@ class SystemClock:
 
     def wall_time(self) -> float:
         """Seconds since 1970."""
-        return time.time()
+        return self._wall_time()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

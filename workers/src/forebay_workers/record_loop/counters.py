@@ -57,9 +57,10 @@ class LoopSnapshot:
 
     `counts.consumed` = `counts.finished` + what is at hand or was dropped with a partition.
     `uncommitted` is the sum of the partitions' spans; `stuck` counts calls that go on although
-    they were cancelled.
+    they were cancelled. `time` counts seconds since 1970 by the loop's clock.
     """
 
+    time: float
     counts: Counts
     state: LoopState
     in_flight: int

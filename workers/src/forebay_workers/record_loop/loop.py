@@ -57,6 +57,7 @@ class RecordLoop:
         self._source = source
         self._settings = settings
         self._counts = Counts()
+        self._clock = clock
         self._flow = Flow(source, settings)
         self._runner = RecordRunner(
             stage, letters, retries, self._flow, settings, clock, self._counts
@@ -115,6 +116,7 @@ class RecordLoop:
         """What was done so far and what is at hand."""
         held, in_flight = self._held.values(), Counter(run.held for run in self._schedule.running)
         return LoopSnapshot(
+            time=self._clock.wall_time(),
             counts=replace(self._counts),
             state=self._state(),
             in_flight=in_flight.total(),
@@ -215,6 +217,7 @@ class RecordLoop:
     async def _review(self) -> None:
         while True:
             await asyncio.sleep(REVIEW_SECONDS)
+            self._runner.sleep.tick()
             self._schedule.expire()
             self._stuck.review(self._schedule.running)
 

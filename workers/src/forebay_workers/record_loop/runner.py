@@ -21,6 +21,7 @@ from forebay_workers.record_loop.retry import Backoff, retry_of
 from forebay_workers.record_loop.retry_topic import RetryTopic
 from forebay_workers.record_loop.run import PutBack, Run
 from forebay_workers.record_loop.settings import LoopSettings
+from forebay_workers.record_loop.sleep_guard import SleepGuard
 from forebay_workers.record_loop.stage import EndsKeys, Retry, Stage, Work
 from forebay_workers.record_loop.throttle import Throttle
 
@@ -43,6 +44,7 @@ class RecordRunner:
         self.backoff = Backoff(settings.retry)
         self.throttle = Throttle(settings.max_in_flight, self.backoff, clock)
         self.breaker = Breaker(settings.breaker, self.backoff, clock)
+        self.sleep = SleepGuard()
         self._stage = stage
         self._letters = letters
         self._retries = retries
@@ -76,7 +78,7 @@ class RecordRunner:
                 return error
             self._counts.retried += 1
             await run.rest(self._clock, delay)
-            if self.breaker.halted or self.throttle.wait() > 0:
+            if self.breaker.halted or self.throttle.wait() > 0 or self.sleep.wait() > 0:
                 raise PutBack
         raise AssertionError  # count() has no end
 

@@ -118,7 +118,9 @@ class Schedule:
         if self._flow.halted or len(self.running) >= most:
             return None
         halt = self._runner.breaker.wait()
-        return None if halt is None else max(halt, self._runner.throttle.wait())
+        if halt is None:
+            return None
+        return max(halt, self._runner.throttle.wait(), self._runner.sleep.wait())
 
     def _wake_up_after(self, seconds: float) -> None:
         if self._waking is None and self._lanes.waiting:
