@@ -13,7 +13,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from google.protobuf.message import Message
 
 from forebay.errors.v1 import ErrorReason
-from forebay.records.v1 import DeadLetter, StageReport, UsageRecord
+from forebay.records.v1 import AuditRecord, DeadLetter, StageReport, UsageRecord
 from forebay_kafka.failure import error_info
 from forebay_kafka.partitioning import partition_for
 from forebay_kafka.settings import KafkaSettings
@@ -21,6 +21,7 @@ from forebay_kafka.topics import TOPICS, topic_of
 from forebay_standalone.system import System
 
 WAIT_SECONDS = 10.0
+ALWAYS_GROWING = (StageReport, AuditRecord)
 LETTERS, USAGE = topic_of(DeadLetter).name, topic_of(UsageRecord).name
 
 Ends = dict[tuple[str, int], int]
@@ -37,8 +38,8 @@ class LogProbe:
         self._begin_with_new_letters()
 
     def ends(self) -> Ends:
-        """The end of every partition of every topic that only callers make grow."""
-        return self.ends_of(*(spec.name for spec in TOPICS if spec.record is not StageReport))
+        """The end of every partition of every topic that only accepted calls make grow."""
+        return self.ends_of(*(spec.name for spec in TOPICS if spec.record not in ALWAYS_GROWING))
 
     def usage_of(self, tenant: str) -> list[UsageRecord]:
         """What a tenant's answers have cost up to now."""

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 
 from forebay.records.v1 import (
     AnswerRecord,
+    AuditRecord,
     ChunkSet,
     ContextRecord,
     DeadLetter,
@@ -43,6 +44,7 @@ GROUPS: Mapping[str, tuple[type[Message], ...]] = {
     "forebay.embedding": (ChunkSet,),
     "forebay.retrieval": (QueryRecord,),
     "forebay.generation": (ContextRecord,),
+    "forebay.auditing": (AuditRecord, DocumentRecord, DocumentUpdate, QueryRecord),
 }
 Place = tuple[str, int]
 

@@ -22,7 +22,7 @@ DIMENSIONS = 1024  # so many that few words share a place in the model server's 
 LOOK_SECONDS = 0.02
 SILENCE_SECONDS = 10  # of a model, until its call is given up
 SESSION_SECONDS = 6.0  # FOREBAY_KAFKA_SESSION_TIMEOUT, by default
-STAGES = ("cataloguing", "chunking", "embedding", "retrieval", "generation")
+STAGES = ("cataloguing", "chunking", "embedding", "retrieval", "generation", "auditing")
 APART: Mapping[str, tuple[str, ...]] = {stage: (stage,) for stage in STAGES}
 POLICY = """
 tiers:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from forebay_benchmarks.model_server.process import ModelServer
-from forebay_standalone.programs import INDEXING, Sizes
+from forebay_standalone.programs import Sizes
 from forebay_standalone.system import System
 
 from .accountant import Accountant
@@ -27,8 +27,7 @@ pytestmark = [pytest.mark.slow_faults, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def crew(model_server: ModelServer) -> Iterator[System]:
-    programs = {"indexing": INDEXING, "answering": ("retrieval", "generation")}
-    sizes = Sizes(workers=WORKERS, programs=programs)
+    sizes = Sizes(workers=WORKERS)
     patient = {"FOREBAY_GENERATION_TIMEOUT": "60"}
     wanted = options(model_server, sizes=sizes)
     wanted = replace(wanted, env={**wanted.env, **patient})

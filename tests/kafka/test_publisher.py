@@ -10,6 +10,7 @@ from forebay.ingest.v1 import Document
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
 from forebay.records.v1 import (
     AnswerRecord,
+    AuditRecord,
     ChunkSet,
     ContextRecord,
     DeadLetter,
@@ -45,6 +46,7 @@ EXAMPLES: dict[type[Message], Message] = {
     AnswerRecord: AnswerRecord(event=AnswerEvent(query="q")),
     RetryRecord: RetryRecord(group="g", source=RetryRecord.Source(topic="t", value=b"\x00")),
     UsageRecord: UsageRecord(name="q", attempt="1"),
+    AuditRecord: AuditRecord(name="a", count=1),
     DeadLetter: DeadLetter(topic="t", value=b"\x00"),
     StageReport: StageReport(member="m"),
 }

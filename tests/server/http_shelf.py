@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import CollectorRegistry
 
+from forebay_server.audit.activity import unheard
 from forebay_server.clock import system_clock
 from forebay_server.governance.authorisation import MethodPolicies, method_path
 from forebay_server.governance.caller import Call
@@ -109,7 +110,8 @@ async def shelf_edge(
         authenticator = TokenAuthenticator(issuers, system_clock)
         policy = Fixed(Policy.parse(path.read_bytes(), Path(path)))
         methods = MethodPolicies([SHELF])
-        chain = Chain(authenticator, policy, methods, RequestValidator(), limiter_in_memory())
+        limiter = limiter_in_memory()
+        chain = Chain(authenticator, policy, methods, RequestValidator(), limiter, unheard)
         registry = CollectorRegistry()
         meter = CallMeter(registry, [method_path(each) for each in SHELF.methods])
         server = HttpServer({SHELF: shelf}, chain, drain, meter, options or HttpOptions())

@@ -25,12 +25,21 @@ class LogReader:
     def read(self, record: type[Message]) -> list[Received]:
         topic = topic_of(record).name
         starts, ends = self._starts[topic], self._ends(topic)
-        self._consumer.assign(
-            [confluent_kafka.TopicPartition(topic, p, start) for p, start in starts.items()]
+        return self.wait(
+            record, sum(ends[partition] - start for partition, start in starts.items())
         )
-        due = sum(ends[partition] - start for partition, start in starts.items())
+
+    def wait(self, record: type[Message], count: int) -> list[Received]:
+        """The first records of the topic, once there are that many."""
+        topic = topic_of(record).name
+        self._consumer.assign(
+            [
+                confluent_kafka.TopicPartition(topic, partition, start)
+                for partition, start in self._starts[topic].items()
+            ]
+        )
         found: list[Received] = []
-        while len(found) < due:
+        while len(found) < count:
             message = self._consumer.poll(10)
             assert message is not None
             assert message.error() is None

@@ -15,7 +15,11 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH
 
+from forebay.errors.v1 import ErrorReason
 from forebay.policy.v1 import Scope, method
+from forebay.records.v1 import AuditRecord
+from forebay_kafka.identity import Identity
+from forebay_server.audit.activity import NOBODY
 from forebay_server.composition import QUERY_SERVICE, SERVICES
 from forebay_server.errors import scope_word
 from forebay_server.governance.authorisation import MethodPolicies, MethodWithoutPolicy, method_path
@@ -56,9 +60,21 @@ class Unreachable:
         return reached
 
 
+Told = tuple[AuditRecord, Identity]
+
+
+@pytest.fixture(scope="module")
+def audit() -> list[Told]:
+    """What the edge told the audit."""
+    return []
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def edge() -> AsyncIterator[HttpEdge]:
-    async with both_transports(Unreachable(), POLICY, KEYS) as built:
+async def edge(audit: list[Told]) -> AsyncIterator[HttpEdge]:
+    def write(record: AuditRecord, who: Identity, _trace_parent: bytes | None) -> None:
+        audit.append((record, who))
+
+    async with both_transports(Unreachable(), POLICY, KEYS, audit=write) as built:
         yield built
 
 
@@ -102,6 +118,22 @@ async def test_no_token_that_breaks_a_rule_calls_a_method(edge: HttpEdge, wire: 
     one_per_rule = {defect.rule: defect for defect in TRAVELLERS}
     assert len(one_per_rule) == len({defect.rule for defect in DEFECTS})
     await require_refusals(edge, wire, one_per_rule.values())
+
+
+@one_edge
+@pytest.mark.parametrize("wire", wires(METHODS), ids=named)
+async def test_every_method_tells_the_audit_of_a_refusal(
+    edge: HttpEdge, audit: list[Told], wire: Wire
+) -> None:
+    audit.clear()
+    await refusal(edge, wire)
+    [(record, who)] = audit
+    over_http_too = isinstance(wire, Binding)
+    transport = AuditRecord.TRANSPORT_HTTP if over_http_too else AuditRecord.TRANSPORT_GRPC
+    assert (record.method, record.transport) == (method_path(served_by(wire)), transport)
+    assert record.outcome == AuditRecord.OUTCOME_DENIED
+    assert record.reason == ErrorReason.ERROR_REASON_TOKEN_MISSING
+    assert who == NOBODY
 
 
 @one_edge

@@ -42,7 +42,7 @@ from .calls import bearer, reason_of, status_of
 from .conftest import Installation
 
 Metadata = tuple[tuple[str, str], ...]
-WORDS = ["cataloguing", "chunking", "embedding", "retrieval", "generation"]
+WORDS = ["cataloguing", "chunking", "embedding", "retrieval", "generation", "auditing"]
 CONTEXTS, CHUNKS = topic_of(ContextRecord).name, topic_of(ChunkSet).name
 RETRIES = topic_of(RetryRecord).name
 

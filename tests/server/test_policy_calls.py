@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from forebay.policy.v1 import Visibility
+from forebay_server.audit.activity import Activity, unheard
 from forebay_server.clock import system_clock
 from forebay_server.composition import QUERY_SERVICE
 from forebay_server.errors import TierUnknown
@@ -38,12 +39,13 @@ class Edge:
         self._tokens = {tenant: token(KEY, tenant=tenant) for tenant in ("acme", "globex")}
         authenticator = TokenAuthenticator([trusted([public_jwk(KEY, "k1")])], system_clock)
         methods = MethodPolicies([QUERY_SERVICE])
+        limiter = Limited().limiter
         self._chain = Chain(
-            authenticator, self._source, methods, RequestValidator(), Limited().limiter
+            authenticator, self._source, methods, RequestValidator(), limiter, unheard
         )
 
     async def call(self, tenant: str = "acme") -> Caller:
-        return await self._chain.admit(METHOD, [f"Bearer {self._tokens[tenant]}"])
+        return await self._chain.admit(Activity(METHOD), [f"Bearer {self._tokens[tenant]}"])
 
     async def change(self, text: str) -> None:
         self._write(text)

@@ -10,6 +10,7 @@ import httpx
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
+from forebay_server.audit.activity import Write, unheard
 from forebay_server.clock import system_clock
 from forebay_server.composition import METHODS, SERVICES
 from forebay_server.governance.authorisation import MethodPolicies
@@ -52,6 +53,7 @@ async def both_transports(
     policy: str,
     keys: list[dict[str, object]] | None = None,
     validator: RequestValidator | None = None,
+    audit: Write = unheard,
 ) -> AsyncIterator[HttpEdge]:
     """One object in place of every service of the contract; the issuer has these keys."""
     services: Mapping[ServiceDescriptor, object] = dict.fromkeys(SERVICES, service)
@@ -63,6 +65,7 @@ async def both_transports(
         MethodPolicies(SERVICES),
         validator or RequestValidator(),
         limiter_in_memory(),
+        audit,
     )
     drain, meter = Drain(), CallMeter(CollectorRegistry(), METHODS)
     rpc = RpcServer(Gate(chain, drain, meter), drain, share_port=False)

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from forebay.records.v1 import (
     AnswerRecord,
+    AuditRecord,
     ChunkSet,
     ContextRecord,
     DeadLetter,
@@ -68,7 +69,7 @@ def _spec(record: type[Message]) -> TopicSpec:
     )
 
 
-EDGE_RECORDS = (DocumentRecord, DocumentUpdate, QueryRecord)
+EDGE_RECORDS = (DocumentRecord, DocumentUpdate, QueryRecord, AuditRecord)
 TOPICS = tuple(
     _spec(record)
     for record in (
@@ -80,6 +81,7 @@ TOPICS = tuple(
         AnswerRecord,
         RetryRecord,
         UsageRecord,
+        AuditRecord,
         DeadLetter,
         StageReport,
     )

@@ -30,6 +30,7 @@ from forebay_kafka.settings import KafkaSettings
 from forebay_postgres import CatalogueReader, PostgresSettings, open_retrieve_pool
 from forebay_server.answers.delivery import AnswerDelivery
 from forebay_server.answers.reader import AnswerReader
+from forebay_server.audit.trail import AuditMeter, AuditTrail
 from forebay_server.clock import system_clock
 from forebay_server.governance.authorisation import MethodPolicies, method_path
 from forebay_server.governance.chain import Chain
@@ -156,13 +157,11 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
     async with AsyncExitStack() as stack:
         rules = await _rules(settings, stack)
         parts = await _parts(configuration, rules, stack)
-        methods = MethodPolicies(SERVICES)
-        chain = Chain(
-            rules.issuers.authenticator, rules.policy, methods, RequestValidator(), parts.limiter
-        )
+        registry = CollectorRegistry()
+        chain = await _chain(parts, rules, registry)
         count = await _partition_count(parts.publisher, AnswerRecord)
         pipeline = await _pipeline(parts, Admission(count))
-        drain, registry = Drain(), CollectorRegistry()
+        drain = Drain()
         meter = _metered(registry, parts, pipeline, rules)
         processes = settings.processes if share_port else 1
         await stack.enter_async_context(
@@ -180,6 +179,19 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
             services,
             http if settings.http_address else None,
         )
+
+
+async def _chain(parts: _Parts, rules: _Rules, registry: CollectorRegistry) -> Chain:
+    trail = AuditTrail(parts.publisher, parts.seals.signer, AuditMeter(registry))
+    await parts.stack.enter_async_context(trail)
+    return Chain(
+        rules.issuers.authenticator,
+        rules.policy,
+        MethodPolicies(SERVICES),
+        RequestValidator(),
+        parts.limiter,
+        trail.write,
+    )
 
 
 def _http_options(

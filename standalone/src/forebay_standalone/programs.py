@@ -25,10 +25,15 @@ EDGE = "edge"
 DRAIN_SECONDS = 8
 INDEXING = ("cataloguing", "chunking", "embedding")
 ANSWERING = ("retrieval", "generation")
+AUDITING = ("auditing",)
 # What only indexes lets others have the processor first; somebody waits for an answer.
 YIELDING = ("nice", "-n", "10")
-# What indexes apart from what answers: no query waits for indexing.
-WORKERS: Mapping[str, tuple[str, ...]] = {"indexing": INDEXING, "answering": ANSWERING}
+# What indexes apart from what answers: no query waits for indexing. Auditing reads most of what
+# indexing reads: in one process, each envelope is verified once.
+WORKERS: Mapping[str, tuple[str, ...]] = {
+    "indexing": (*INDEXING, *AUDITING),
+    "answering": ANSWERING,
+}
 
 
 @dataclass(frozen=True)
@@ -130,19 +135,18 @@ def worker_programs(
 ) -> tuple[Program, ...]:
     """Give the workers; what answers alone cannot write to the database."""
     count = sizes.workers
-    answering = {
+    every = {
         **_kafka(connections),
         "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
         "FOREBAY_ENVELOPE_JWKS_FILE": str(files.envelope_jwks),
-        "FOREBAY_POSTGRES_RETRIEVE_DSN": connections.retrieve_dsn,
     }
-    indexing = {**answering, "FOREBAY_POSTGRES_WRITE_DSN": connections.write_dsn}
     return tuple(
         _worker(
             f"{name}-{number}" if count > 1 else name,
             stages,
             {
-                **(answering if set(stages) <= set(ANSWERING) else indexing),
+                **every,
+                **_own(state, connections, frozenset(stages)),
                 **connections.accounts.program_env(name, stages),
             },
             state.ready,
@@ -150,6 +154,17 @@ def worker_programs(
         for name, stages in sizes.programs.items()
         for number in range(1, count + 1)
     )
+
+
+def _own(state: StateFolder, connections: Connections, stages: frozenset[str]) -> dict[str, str]:
+    own = {}
+    if not stages.isdisjoint(INDEXING):
+        own["FOREBAY_POSTGRES_WRITE_DSN"] = connections.write_dsn
+    if not stages.isdisjoint(INDEXING + ANSWERING):
+        own["FOREBAY_POSTGRES_RETRIEVE_DSN"] = connections.retrieve_dsn
+    if not stages.isdisjoint(AUDITING):
+        own["FOREBAY_AUDIT_FOLDER"] = str(state.audit)
+    return own
 
 
 def _worker(name: str, stages: tuple[str, ...], env: Mapping[str, str], ready: Path) -> Program:

@@ -36,6 +36,11 @@ class StateFolder:
         return self.path / "logs"
 
     @property
+    def audit(self) -> Path:
+        """Who did what, by day."""
+        return self.path / "audit"
+
+    @property
     def ready(self) -> Path:
         """Files that programs create once they serve."""
         return self.path / "ready"
@@ -78,7 +83,7 @@ class StateFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         # Postgres may run under another account and must pass through; the secrets are closed.
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.secrets, self.logs, self.ready):
+        for folder in (self.secrets, self.logs, self.audit, self.ready):
             folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.path):
             pass

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from forebay_workers.record_loop.errors import DeadlinePassed
 from forebay_workers.record_loop.settings import RetryPolicy
 from forebay_workers.record_loop.stage import Retry, Work
 
-from .bench import Bench, FastClock
+from .bench import PROMPT, Bench, FastClock
 from .failures import Failing
 from .scripted_stage import ScriptedStage, name_of
 
@@ -141,6 +142,14 @@ async def test_work_that_nobody_waits_for_any_more_is_not_begun(bench: Bench) ->
     assert DeadlinePassed.reason == ErrorReason.ERROR_REASON_QUERY_EXPIRED
     assert await bench.dead_letters() == []
     assert member.loop.snapshot().counts.expired == 1
+
+
+async def test_a_stage_that_heeds_no_deadline_works_on_what_is_late(memory_bench: Bench) -> None:
+    stage = ScriptedStage()
+    memory_bench.start(stage, replace(PROMPT, heeds_deadlines=False))
+    await memory_bench.queries("late@0", expires_in=-5)
+    await memory_bench.until_committed(1)
+    assert stage.done == ["late@0"]
 
 
 async def test_a_call_is_cancelled_at_its_deadline(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from forebay_workers.auditing.stage import Auditing
 from forebay_workers.cataloguing.stage import Cataloguing
 from forebay_workers.chunking.stage import Chunking
 from forebay_workers.command import ConfigurationInvalid, _configuration
@@ -30,11 +31,18 @@ def stage_of(kind: type) -> Any:
     return object.__new__(kind)
 
 
-@pytest.mark.parametrize("kind", [Cataloguing, Chunking, Embedding])
+@pytest.mark.parametrize("kind", [Cataloguing, Chunking, Embedding, Auditing])
 def test_stages_of_documents_have_a_retry_topic_and_a_breaker(kind: type) -> None:
     settings = _loop_settings(_configuration(), stage_of(kind))
     assert settings.retry.rounds == (30, 120, 600)
     assert settings.breaker == BreakerPolicy()
+
+
+def test_auditing_alone_works_on_what_nobody_waits_for_any_more() -> None:
+    stages = (Cataloguing, Chunking, Embedding, Retrieval, Generation, Auditing)
+    configuration = _configuration()
+    heeding = [_loop_settings(configuration, stage_of(kind)).heeds_deadlines for kind in stages]
+    assert heeding == [True] * 5 + [False]
 
 
 @pytest.mark.parametrize("kind", [Retrieval, Generation])

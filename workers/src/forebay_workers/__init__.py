@@ -1,1 +1,1 @@
-"""Forebay's stages: cataloguing, chunking, embedding, retrieval and generation on a record loop."""
+"""Forebay's stages, from cataloguing to generation and auditing, on one record loop."""

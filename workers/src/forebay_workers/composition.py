@@ -26,6 +26,8 @@ from forebay_postgres import (
     open_retrieve_pool,
     open_write_pool,
 )
+from forebay_workers.auditing.day_files import DayFiles
+from forebay_workers.auditing.stage import Auditing
 from forebay_workers.cataloguing.stage import Cataloguing
 from forebay_workers.chunking.chunker import CHUNKING
 from forebay_workers.chunking.stage import Chunking
@@ -171,12 +173,17 @@ async def _generation(parts: Parts) -> Stage[Any]:
     return Generation(model, parts.publisher, answers, tail)
 
 
+async def _auditing(parts: Parts) -> Stage[Any]:
+    return Auditing(DayFiles.within(parts.configuration.worker.audit_folder))
+
+
 STAGES: Mapping[str, StageFactory] = {
     "cataloguing": _cataloguing,
     "chunking": _chunking,
     "embedding": _embedding,
     "retrieval": _retrieval,
     "generation": _generation,
+    "auditing": _auditing,
 }
 
 
@@ -221,6 +228,8 @@ def _loop_settings(configuration: Configuration, stage: Stage[Any]) -> LoopSetti
         breaker=_breaker_policy(configuration.breaker),
     )
     settings = replace(settings, max_in_flight=_slots(configuration, stage))
+    if isinstance(stage, Auditing):
+        return replace(settings, heeds_deadlines=False)  # that it was asked stays true
     if isinstance(stage, Retrieval | Generation):
         # An error at once is worth more to who waits than a stage that holds out.
         return replace(settings, retry=replace(settings.retry, rounds=()), breaker=None)

@@ -20,7 +20,7 @@ class WorkerSettings(BaseSettings):
 
     `envelope_jwks_file` holds the public keys of the edge (RFC 7517). `ready_file` is created
     once every stage has its partitions. `metrics_address` is `host:port`; unset, no figures are
-    served.
+    served. The stage `auditing` writes its files to `audit_folder`.
     """
 
     model_config = SettingsConfigDict(env_prefix="FOREBAY_", frozen=True)
@@ -28,6 +28,7 @@ class WorkerSettings(BaseSettings):
     envelope_jwks_file: Path
     ready_file: Path | None = None
     metrics_address: Annotated[MetricsAddress | None, NoDecode] = None
+    audit_folder: Path | None = None
     parser_processes: int = Field(default=1, ge=1, le=64)
     max_in_flight: int = Field(default=500, ge=1, le=10_000)
     max_uncommitted_records: int = Field(default=20_000, ge=1, le=1_000_000)

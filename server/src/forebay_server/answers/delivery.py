@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from forebay.query.v1 import AnswerEvent, Query
@@ -22,6 +22,7 @@ from forebay_server.answers.follower import Follower
 from forebay_server.answers.lifetime import GRACE_SECONDS, LIFETIME_MS, LONGEST_SECONDS
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.answers.shown import Shown
+from forebay_server.audit.disclosure import Disclosure
 from forebay_server.clock import Clock, system_clock
 from forebay_server.errors import TokenExpired
 from forebay_server.governance.caller import Caller
@@ -39,11 +40,15 @@ _Granted: TypeAlias = tuple[AnswerEvent, tuple[Grant, ...]]
 
 @dataclass(frozen=True)
 class Reading:
-    """One caller's reading of one query; `time_ms` is the time in the query's name."""
+    """One caller's reading of one query; `time_ms` is the time in the query's name.
+
+    `disclosure` notes what its stream of events shows.
+    """
 
     caller: Caller
     name: str
     time_ms: int
+    disclosure: Disclosure = field(default_factory=Disclosure)
 
 
 class AnswerDelivery:
@@ -74,6 +79,8 @@ class AnswerDelivery:
         groups, policy or issuers have changed so meanwhile.
         """
         fold, shown = AnswerFold(), Shown()
+        if after >= 0:
+            reading.disclosure.resume(after)
         async with self._reader.following(reading.name, reading.time_ms) as follower:
             if not accepted and not follower.ready:
                 # This tells a query that was never accepted from one that is silent.
@@ -86,8 +93,10 @@ class AnswerDelivery:
                 for event, grants in self._counted(reading, fold, [received]):
                     shown.take(event, grants)
                     shown.require(self._rights(reading.caller))
+                    reading.disclosure.take(event)
                     if received.offset > after:
                         event.cursor = self._cursors.at(reading.name, received.offset)
+                        reading.disclosure.show(event)
                         yield event
 
     async def query(self, reading: Reading, *, up_to: int = 0) -> Query:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from forebay.policy.v1 import Scope, Visibility
 from forebay_kafka.identity import GenerationLimits, Grant, Identity
+from forebay_server.audit.activity import Activity
 from forebay_server.limits.allowances import UNLIMITED, Allowances
 from forebay_server.limits.store import CallsLeft
 
@@ -62,9 +63,11 @@ class Call:
     """One admitted call.
 
     `deadline` is in the event loop's time, None when the client set none; `trace_parent` is the
-    client's W3C trace context when it sent a well-formed one.
+    client's W3C trace context when it sent a well-formed one. `activity` is what the audit hears
+    of the call.
     """
 
     caller: Caller
     deadline: float | None = None
     trace_parent: bytes | None = None
+    activity: Activity = field(default_factory=Activity)

@@ -20,10 +20,9 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
 from forebay_server.errors import EdgeError
-from forebay_server.http.bindings import Binding
 from forebay_server.http.cors import OriginsOfPolicy
 from forebay_server.http.errors import PathUnknown, VerbUnknown
-from forebay_server.http.operations import Ended, Operations, code_name, trace_of
+from forebay_server.http.operations import Ended, Operations, trace_of
 from forebay_server.http.path_templates import routable
 from forebay_server.http.replies import refusal
 from forebay_server.http.requests import (
@@ -34,7 +33,6 @@ from forebay_server.http.requests import (
     Scope,
     Send,
 )
-from forebay_server.metrics.calls import UNKNOWN, CallMeter
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -50,10 +48,9 @@ def application(
     operations: Operations,
     pages: Mapping[str, ASGIApp],
     allows_origin: Callable[[str], bool],
-    meter: CallMeter,
 ) -> ASGIApp:
     """The ASGI application: the document's paths, and pages by their paths."""
-    refusals = partial(Refusals, bindings=operations.bindings, pages=frozenset(pages), meter=meter)
+    refusals = partial(Refusals, operations=operations, pages=frozenset(pages))
     app = AsyncApp(__name__, middlewares=[refusals, Routes, Transcoded])
     app.add_api(dict(document), resolver=Resolver(partial(_function, operations)))
     for path, page in pages.items():
@@ -78,13 +75,10 @@ class Guarded:
 class Refusals:
     """Turns everything that fails into one form of answer, whoever failed it."""
 
-    def __init__(
-        self, app: ASGIApp, bindings: Iterable[Binding], pages: frozenset[str], meter: CallMeter
-    ) -> None:
+    def __init__(self, app: ASGIApp, operations: Operations, pages: frozenset[str]) -> None:
         self._app = app
-        self._bindings = list(bindings)
+        self._operations = operations
         self._pages = pages
-        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -102,14 +96,14 @@ class Refusals:
     async def _refuse(self, error: Exception, request: Request, send: Send) -> None:
         if isinstance(error, HTTPException):
             error = self._known(request)
-            with self._meter.running(UNKNOWN) as outcome:
-                outcome.code = code_name(error)
+            self._operations.unknown(error, request)
         await refusal(error, trace_of(request)).send(send)
 
     def _known(self, request: Request) -> EdgeError:
         path = request.scope["path"]
         # By the contract's templates: a router's own paths are wider, `abc:guess` fits an id there.
-        verbs = {b.verb for b in self._bindings if b.template.match(path) is not None}
+        bindings = self._operations.bindings
+        verbs = {b.verb for b in bindings if b.template.match(path) is not None}
         if path in self._pages:
             verbs.add("GET")
         return VerbUnknown(verbs) if verbs else PathUnknown()

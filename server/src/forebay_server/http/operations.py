@@ -17,7 +17,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import code_pb2
 
+from forebay.records.v1 import AuditRecord
 from forebay_kafka.failure import status_of
+from forebay_server.audit.activity import Activity
 from forebay_server.errors import EdgeError, EtagMismatch, FieldInvalid, Violation
 from forebay_server.governance.authorisation import method_path
 from forebay_server.governance.caller import Call
@@ -41,7 +43,7 @@ from forebay_server.http.request_headers import (
 from forebay_server.http.requests import ClientGone, Receive, Request, Scope, Send
 from forebay_server.http.transcoding import Transcoder
 from forebay_server.limits.allowances import Limit
-from forebay_server.metrics.calls import CallMeter
+from forebay_server.metrics.calls import UNKNOWN, CallMeter
 from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.gate import TRACE_PARENT
 from forebay_server.rpc.handlers import implementation
@@ -92,7 +94,6 @@ class Operations:
         request = Request(scope, receive)
         with self._meter.running(method_path(operation.binding.method)) as outcome:
             try:
-                _require_verb(operation.binding, scope["method"])
                 if operation.binding.method.server_streaming:
                     await self._stream(operation, request, receive, send)
                 else:
@@ -102,13 +103,14 @@ class Operations:
                 raise
 
     async def _reply(self, operation: Operation, request: Request, send: Send) -> None:
-        async with self._drain.running():
-            call, message = await self._admitted(operation, request)
-            waited = wanted_wait(request) if operation.follow is not None else 0
-            if operation.follow is not None and waited:
-                await self._wait(operation.follow, call, message, waited)
-            response = await _run(operation, call, message, request)
-        reply = _reply_of(operation.binding, request, response)
+        with self._following(operation.binding, request) as activity:
+            async with self._drain.running():
+                call, message = await self._admitted(activity, operation, request)
+                waited = wanted_wait(request) if operation.follow is not None else 0
+                if operation.follow is not None and waited:
+                    await self._wait(operation.follow, call, message, waited)
+                response = await _run(operation, call, message, request)
+            reply = _reply_of(operation.binding, request, response)
         if waited:
             reply = replace(
                 reply, headers={**reply.headers, "Preference-Applied": f"wait={waited}"}
@@ -120,11 +122,13 @@ class Operations:
     ) -> None:
         stream: EventStream | None = None
         try:
-            async with self._drain.running():
-                call, message = await self._admitted(operation, request)
-                lines = wanted_lines(request, operation.binding.method.output_type)
-                stream = EventStream(lines, receive, send)
-                await stream.run(operation.run(call, message))
+            with self._following(operation.binding, request) as activity:
+                _require_verb(operation.binding, request.scope["method"])
+                async with self._drain.running():
+                    call, message = await self._admitted(activity, operation, request)
+                    lines = wanted_lines(request, operation.binding.method.output_type)
+                    stream = EventStream(lines, receive, send)
+                    await stream.run(operation.run(call, message))
         except ClientGone:
             raise
         except Exception as error:
@@ -133,11 +137,23 @@ class Operations:
             await _end(stream, error, request)
             raise Ended(error) from error
 
-    async def _admitted(self, operation: Operation, request: Request) -> tuple[Call, Message]:
-        path = method_path(operation.binding.method)
+    def unknown(self, error: EdgeError, request: Request) -> None:
+        """Tell meter and audit of a request for what nobody serves."""
+        with self._meter.running(UNKNOWN) as outcome:
+            outcome.code = code_name(error)
+        trace_parent = trace_parent_of(request)
+        self._chain.following("", AuditRecord.TRANSPORT_HTTP, trace_parent).refuse(error)
+
+    def _following(self, binding: Binding, request: Request) -> Activity:
+        path = method_path(binding.method)
+        return self._chain.following(path, AuditRecord.TRANSPORT_HTTP, trace_parent_of(request))
+
+    async def _admitted(
+        self, activity: Activity, operation: Operation, request: Request
+    ) -> tuple[Call, Message]:
         authorization = request.headers("authorization")
         began = asyncio.get_running_loop().time()
-        caller = await self._chain.admit(path, authorization)
+        caller = await self._chain.admit(activity, authorization)
         left = caller.requests_left
         if left is not None:
             request.answer_with(
@@ -145,24 +161,25 @@ class Operations:
                     Limit.REQUESTS_PER_MINUTE, left.limit, left.remaining, left.reset_in
                 )
             )
-        trace = request.headers("traceparent")
-        one_trace = len(trace) == 1 and TRACE_PARENT.fullmatch(trace[0])
         message = await _message(operation, request)
         if asyncio.get_running_loop().time() - began > STALE_SECONDS:
-            caller = await self._chain.admit(path, authorization)
+            caller = await self._chain.admit(activity, authorization)
         self._chain.validate(message)
-        return Call(caller, None, trace[0].encode() if one_trace else None), message
+        activity.concern(message)
+        return Call(caller, None, activity.trace_parent, activity), message
 
     async def _wait(self, follow: Operation, call: Call, message: Message, seconds: float) -> None:
         """Return when the resource's stream of events has ended, or after that time.
 
         Raises what the caller has lost meanwhile: it was admitted before the wait.
         """
+        # The client is shown nothing of it.
+        unseen = replace(call, activity=Activity())
         request = GetMessageClass(follow.binding.method.input_type)()
         for variable in follow.binding.template.variables:
             setattr(request, variable.field, getattr(message, variable.field))
         try:
-            async with asyncio.timeout(seconds), aclosing(follow.run(call, request)) as events:
+            async with asyncio.timeout(seconds), aclosing(follow.run(unseen, request)) as events:
                 async for _ in events:
                     pass
         except TimeoutError:
@@ -211,16 +228,20 @@ def code_name(error: Exception) -> str:
     """The name of a failed call's code, as gRPC's calls are counted."""
     if isinstance(error, Ended):
         return code_name(error.error)
-    if isinstance(error, ClientGone):
-        return "CANCELLED"
     return code_pb2.Code.Name(status_of(error).code)
 
 
 def trace_of(request: Request) -> str:
     """The client's trace id, empty when it sent no well-formed one."""
+    trace_parent = trace_parent_of(request)
+    return trace_parent.split(b"-")[1].decode() if trace_parent else ""
+
+
+def trace_parent_of(request: Request) -> bytes | None:
+    """The client's W3C trace context when it sent a well-formed one."""
     values = request.headers("traceparent")
     found = TRACE_PARENT.fullmatch(values[0]) if len(values) == 1 else None
-    return found[1] if found else ""
+    return values[0].encode() if found else None
 
 
 async def _message(operation: Operation, request: Request) -> Message:

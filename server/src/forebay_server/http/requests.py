@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
+from google.rpc import code_pb2
+
+from forebay.errors.v1 import ErrorReason
 from forebay_server.errors import FieldInvalid, Violation
 from forebay_server.http.errors import BodyTooLarge, BodyTooSlow, MediaTypeUnknown
 
@@ -24,7 +27,10 @@ LINGER_FACTOR = 4
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was complete; there is nobody to answer."""
+    """The client hung up before it had its answer; there is nobody to tell why."""
+
+    code: ClassVar[int] = code_pb2.CANCELLED
+    reason: ClassVar[ErrorReason.ValueType] = ErrorReason.ERROR_REASON_UNSPECIFIED
 
 
 class Request:

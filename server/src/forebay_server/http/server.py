@@ -64,7 +64,7 @@ class HttpServer:
         document = openapi(operations.bindings, contract_comments(), version("forebay-server"))
         pages = plain_pages(document, docs_page(document), options.envelope_jwks)
         pages["/readyz"] = self._ready
-        self._app = application(document, operations, pages, options.allows_origin, meter)
+        self._app = application(document, operations, pages, options.allows_origin)
 
     async def start(self, host: str, port: int) -> int:
         """Serve there, with TLS when there is a certificate; the port. Raises OSError."""

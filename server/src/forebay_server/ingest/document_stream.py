@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from forebay.ingest.v1 import Document, StreamDocumentsRequest, StreamDocumentsResponse
+from forebay_server.audit.activity import resource_of
 from forebay_server.errors import EdgeError, SequenceInvalid
 from forebay_server.failures import failure_of
 from forebay_server.governance.caller import Call
@@ -88,8 +89,14 @@ class DocumentStream:
             response.document.CopyFrom(await self._ingested(request))
         # Whatever happened to one document, the others go on.
         except Exception as error:  # noqa: BLE001
+            self._refuse(request, error)
             response.error.CopyFrom(failure_of(error))
         self._responses.put_nowait((response, size))
+
+    def _refuse(self, request: Request, error: Exception) -> None:
+        # What breaks the contract's rules could name anything.
+        resource = "" if request.refusal else resource_of(request.message.ingest)
+        self._call.activity.refuse(error, resource)
 
     async def _ingested(self, request: Request) -> Document:
         if request.refusal is not None:

@@ -109,6 +109,7 @@ class DocumentIntake:
                 identity_token=self._seal(call, record, value, statement),
                 trace_parent=call.trace_parent,
             )
+        call.activity.logged = True
 
     def _seal(self, call: Call, record: Message, value: bytes, statement: Statement) -> bytes:
         kind = record_type(type(record))

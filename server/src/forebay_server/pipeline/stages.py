@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 
 from forebay.records.v1 import (
+    AuditRecord,
     ChunkSet,
     ContextRecord,
     DocumentRecord,
@@ -54,6 +55,7 @@ STAGES = (
     PipelineStage(Stage.STAGE_EMBEDDING, (ChunkSet,)),
     PipelineStage(Stage.STAGE_RETRIEVAL, (QueryRecord,)),
     PipelineStage(Stage.STAGE_GENERATION, (ContextRecord,)),
+    PipelineStage(Stage.STAGE_AUDITING, (AuditRecord, DocumentRecord, DocumentUpdate, QueryRecord)),
 )
 RETRIES_TOPIC = topic_of(RetryRecord).name
 BY_STAGE: Mapping[Stage.ValueType, PipelineStage] = {each.stage: each for each in STAGES}

@@ -78,6 +78,7 @@ class QueryIntake:
         """
         request_id = self._request_ids.admit(request.request_id)
         name = self._names.derive(_asker(call.caller), request_id, request)
+        call.activity.resource = name
         record = self._record(name, _with_defaults(call.caller, request, str(request_id)))
         known = await self._known_or_admitted(
             call, Reading(call.caller, name, request_id.int >> 80), record.request
@@ -89,6 +90,7 @@ class QueryIntake:
         try:
             async with acknowledged(call):
                 await self._write(call, record)
+            call.activity.logged = True
         except BaseException:
             await lease.undo()
             raise

@@ -12,6 +12,8 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from forebay.records.v1 import AuditRecord
+from forebay_server.audit.activity import Activity
 from forebay_server.failures import failure_of
 from forebay_server.governance.caller import Call
 from forebay_server.governance.chain import Chain
@@ -36,18 +38,25 @@ class Gate:
     @asynccontextmanager
     async def admitted(self, path: str, context: Context) -> AsyncIterator[Call]:
         """Admit the caller of `/package.Service/Method`; errors of the body end the call."""
-        trace_parent = _trace_parent(context)
-        with self._meter.running(path) as outcome:
+        with self._meter.running(path) as outcome, self._following(path, context) as activity:
             try:
                 async with self._drain.running():
-                    caller = await self._chain.admit(path, _headers(context, "authorization"))
-                    yield Call(caller, _deadline(context), trace_parent)
+                    caller = await self._chain.admit(activity, _headers(context, "authorization"))
+                    yield Call(caller, _deadline(context), activity.trace_parent, activity)
             # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
             except Exception as error:
                 if context.cancelled():
+                    activity.hung_up = True
                     outcome.code = grpc.StatusCode.CANCELLED.name
                     raise
+                activity.error = error
                 await self._end(error, context, outcome)
+
+    def request(self, call: Call, message: MessageT) -> MessageT:
+        """The call's one request itself when it keeps the rules; FieldInvalid otherwise."""
+        checked = self.checked(message)
+        call.activity.concern(checked)
+        return checked
 
     def checked(self, message: MessageT) -> MessageT:
         """The message itself when it keeps the contract's rules; FieldInvalid otherwise."""
@@ -57,7 +66,11 @@ class Gate:
     async def refuse(self, error: Exception, context: Context) -> None:
         """End a call to a method that nobody has with the status of an error."""
         with self._meter.running(UNKNOWN) as outcome:
+            self._following("", context).refuse(error)
             await self._end(error, context, outcome)
+
+    def _following(self, path: str, context: Context) -> Activity:
+        return self._chain.following(path, AuditRecord.TRANSPORT_GRPC, _trace_parent(context))
 
     async def _end(self, error: Exception, context: Context, outcome: Outcome) -> None:
         trace = TRACE_PARENT.fullmatch((_trace_parent(context) or b"").decode())

@@ -104,7 +104,7 @@ def _unary(
     async def handle(data: bytes, context: Context) -> bytes:
         response = b""
         async with gate.admitted(path, context) as call:
-            request = gate.checked(parse(data))
+            request = gate.request(call, parse(data))
             response = (await run(call, request)).SerializeToString()
         return response  # noqa: RET504 the gate may end the body early
 
@@ -116,7 +116,7 @@ def _server_stream(
 ) -> Callable[[bytes, Context], Awaitable[None]]:
     async def handle(data: bytes, context: Context) -> None:
         async with gate.admitted(path, context) as call:
-            await _write_all(run(call, gate.checked(parse(data))), context)
+            await _write_all(run(call, gate.request(call, parse(data))), context)
 
     return handle
 

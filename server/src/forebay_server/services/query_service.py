@@ -50,12 +50,15 @@ class QueryService:
 
     async def submit_query(self, call: Call, request: SubmitQueryRequest) -> Query:
         """Put a question into the log."""
-        return (await self._intake.submit(call, request, followed=False)).query
+        query = (await self._intake.submit(call, request, followed=False)).query
+        call.activity.disclosure.show_whole(query)
+        return query
 
     async def ask(self, call: Call, request: AskRequest) -> AsyncIterator[AnswerEvent]:
         """Put a question into the log and follow its answer."""
         submitted = await self._intake.submit(call, request.query, followed=True)
-        reading = Reading(call.caller, submitted.query.name, submitted.time_ms)
+        name, disclosure = submitted.query.name, call.activity.disclosure
+        reading = Reading(call.caller, name, submitted.time_ms, disclosure)
         following = self._delivery.events(reading, accepted=True)
         async with aclosing(_leased(following, submitted.lease)) as events:
             async for event in events:
@@ -94,6 +97,7 @@ class QueryService:
     async def _seen(self, call: Call, query: Query) -> Query:
         if query.state in ENDED:
             await self._limiter.lease_of(call.caller, query.name).end()
+        call.activity.disclosure.show_whole(query)
         return query
 
     def _reading(self, call: Call, name: str) -> Reading:
@@ -102,7 +106,7 @@ class QueryService:
         time_ms = self._names.opened(asker, name)
         if time_ms is None:
             raise QueryNotFound
-        return Reading(caller, name, time_ms)
+        return Reading(caller, name, time_ms, call.activity.disclosure)
 
     def _after(self, request: StreamAnswerRequest) -> int:
         return (

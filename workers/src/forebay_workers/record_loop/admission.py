@@ -30,6 +30,8 @@ class Admission:
         retries: RetryTopic | None,
         clock: Clock,
         counts: Counts,
+        *,
+        heeds_deadlines: bool,
     ) -> None:
         self._topics = {topic_of(record).name for record in stage.reads}
         self._ends_keys = isinstance(stage, EndsKeys)
@@ -37,6 +39,7 @@ class Admission:
         self._retries = retries
         self._clock = clock
         self._counts = counts
+        self._heeds_deadlines = heeds_deadlines
 
     def admit(self, held: HeldPartition, taken: Received) -> tuple[Run | None, float]:
         """Make a run, and say after how many seconds; None where there is nothing to do."""
@@ -58,7 +61,7 @@ class Admission:
             run.error = error
             return
         expire_time = record.envelope.statement.expire_time
-        if expire_time is not None:
+        if expire_time is not None and self._heeds_deadlines:
             run.deadline = self._clock.now() + expire_time - self._clock.wall_time()
 
     def _open(self, run: Run, retries: RetryTopic) -> float:

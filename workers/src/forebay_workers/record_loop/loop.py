@@ -62,7 +62,14 @@ class RecordLoop:
         self._runner = RecordRunner(
             stage, letters, retries, self._flow, settings, clock, self._counts
         )
-        self._admission = Admission(stage, reader, retries, clock, self._counts)
+        self._admission = Admission(
+            stage,
+            reader,
+            retries,
+            clock,
+            self._counts,
+            heeds_deadlines=settings.heeds_deadlines,
+        )
         self._schedule = Schedule(
             self._runner,
             self._admission,

@@ -44,7 +44,8 @@ class LoopSettings:
     """Bounds of one stage in one process.
 
     `call_timeout` ends an attempt at a record that has no deadline of its own. A call that goes on
-    after it was cancelled is stuck after `stuck_after`; after `stuck_limit` the loop fails.
+    after it was cancelled is stuck after `stuck_after`; after `stuck_limit` the loop fails. Where
+    `heeds_deadlines` is off, a record is worked on however late it is.
     """
 
     max_in_flight: int = 500  # calls that mostly wait; the event loop turns 500 without effort
@@ -55,6 +56,7 @@ class LoopSettings:
     stuck_limit: float = 60.0  # it may hold a thread or a lock: only another process is rid of it
     drain_timeout: float = 20.0  # an orchestrator kills after 30 by default
     revoke_timeout: float = 5.0  # the whole group waits for it in a rebalance
+    heeds_deadlines: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
     commit: CommitPolicy = field(default_factory=CommitPolicy)

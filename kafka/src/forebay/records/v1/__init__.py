@@ -2,6 +2,7 @@
 
 from .topic_pb2 import Stage, Topic, topic
 from .answer_record_pb2 import AnswerRecord
+from .audit_record_pb2 import AuditRecord
 from .chunk_set_pb2 import ChunkSet
 from .context_record_pb2 import ContextRecord
 from .dead_letter_pb2 import DeadLetter
@@ -15,6 +16,7 @@ from .usage_record_pb2 import UsageRecord
 
 __all__ = [
     "AnswerRecord",
+    "AuditRecord",
     "ChunkSet",
     "ContextRecord",
     "DeadLetter",

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$forebay/records/v1/dead_letter.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xea\x03\n\nDeadLetter\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\x05\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\x10\n\x03key\x18\x06 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x07 \x01(\x0cH\x01\x88\x01\x01\x12<\n\x07headers\x18\x08 \x03(\x0b\x32+.forebay.records.v1.DeadLetter.RecordHeader\x12!\n\x05\x65rror\x18\t \x01(\x0b\x32\x12.google.rpc.Status\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x30\n\x0cgive_up_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x0c \x01(\t\x12\x10\n\x08resource\x18\r \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x0e \x01(\x03\x1a+\n\x0cRecordHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:/\xea\xa6\x19+\n\x17\x66orebay.dead-letters.v1\x10\x03\x18\xd0\x05 \x03*\x06\x01\x02\x03\x04\x05\x06\x32\x01\x01\x42\x06\n\x04_keyB\x08\n\x06_valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$forebay/records/v1/dead_letter.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xeb\x03\n\nDeadLetter\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\x05\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\x10\n\x03key\x18\x06 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x07 \x01(\x0cH\x01\x88\x01\x01\x12<\n\x07headers\x18\x08 \x03(\x0b\x32+.forebay.records.v1.DeadLetter.RecordHeader\x12!\n\x05\x65rror\x18\t \x01(\x0b\x32\x12.google.rpc.Status\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x30\n\x0cgive_up_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x0c \x01(\t\x12\x10\n\x08resource\x18\r \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x0e \x01(\x03\x1a+\n\x0cRecordHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:0\xea\xa6\x19,\n\x17\x66orebay.dead-letters.v1\x10\x03\x18\xd0\x05 \x03*\x07\x01\x02\x03\x04\x05\x06\x07\x32\x01\x01\x42\x06\n\x04_keyB\x08\n\x06_valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.dead_let
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DEADLETTER']._loaded_options = None
-  _globals['_DEADLETTER']._serialized_options = b'\352\246\031+\n\027forebay.dead-letters.v1\020\003\030\320\005 \003*\006\001\002\003\004\005\0062\001\001'
+  _globals['_DEADLETTER']._serialized_options = b'\352\246\031,\n\027forebay.dead-letters.v1\020\003\030\320\005 \003*\007\001\002\003\004\005\006\0072\001\001'
   _globals['_DEADLETTER']._serialized_start=151
-  _globals['_DEADLETTER']._serialized_end=641
+  _globals['_DEADLETTER']._serialized_end=642
   _globals['_DEADLETTER_RECORDHEADER']._serialized_start=531
   _globals['_DEADLETTER_RECORDHEADER']._serialized_end=574
 # @@protoc_insertion_point(module_scope)

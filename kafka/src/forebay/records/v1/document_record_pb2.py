@@ -27,7 +27,7 @@ from forebay.records.v1 import topic_pb2 as forebay_dot_records_dot_v1_dot_topic
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(forebay/records/v1/document_record.proto\x12\x12\x66orebay.records.v1\x1a forebay/ingest/v1/document.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\x0e\x44ocumentRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1b.forebay.ingest.v1.Document\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:&\xea\xa6\x19\"\n\x14\x66orebay.documents.v1\x10\x02 \x01*\x02\x01\x02\x32\x02\x02\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(forebay/records/v1/document_record.proto\x12\x12\x66orebay.records.v1\x1a forebay/ingest/v1/document.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x0e\x44ocumentRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12-\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1b.forebay.ingest.v1.Document\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\'\xea\xa6\x19#\n\x14\x66orebay.documents.v1\x10\x02 \x01*\x02\x01\x02\x32\x03\x02\x03\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.document
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DOCUMENTRECORD']._loaded_options = None
-  _globals['_DOCUMENTRECORD']._serialized_options = b'\352\246\031\"\n\024forebay.documents.v1\020\002 \001*\002\001\0022\002\002\003'
+  _globals['_DOCUMENTRECORD']._serialized_options = b'\352\246\031#\n\024forebay.documents.v1\020\002 \001*\002\001\0022\003\002\003\007'
   _globals['_DOCUMENTRECORD']._serialized_start=164
-  _globals['_DOCUMENTRECORD']._serialized_end=347
+  _globals['_DOCUMENTRECORD']._serialized_end=348
 # @@protoc_insertion_point(module_scope)

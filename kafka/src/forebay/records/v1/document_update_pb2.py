@@ -27,7 +27,7 @@ from forebay.records.v1 import topic_pb2 as forebay_dot_records_dot_v1_dot_topic
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(forebay/records/v1/document_update.proto\x12\x12\x66orebay.records.v1\x1a\"forebay/policy/v1/visibility.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x05\n\x0e\x44ocumentUpdate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12?\n\x08\x64\x65letion\x18\x03 \x01(\x0b\x32+.forebay.records.v1.DocumentUpdate.DeletionH\x00\x12;\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0b\x32).forebay.records.v1.DocumentUpdate.AccessH\x00\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\n\n\x08\x44\x65letion\x1a\xf8\x02\n\x06\x41\x63\x63\x65ss\x12\x36\n\nvisibility\x18\x01 \x01(\x0e\x32\x1d.forebay.policy.v1.VisibilityH\x00\x88\x01\x01\x12\x42\n\x07readers\x18\x02 \x01(\x0b\x32\x31.forebay.records.v1.DocumentUpdate.Access.Readers\x12@\n\x06labels\x18\x03 \x01(\x0b\x32\x30.forebay.records.v1.DocumentUpdate.Access.Labels\x1a\x19\n\x07Readers\x12\x0e\n\x06groups\x18\x01 \x03(\t\x1a\x85\x01\n\x06Labels\x12L\n\x06labels\x18\x01 \x03(\x0b\x32<.forebay.records.v1.DocumentUpdate.Access.Labels.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_visibility:+\xea\xa6\x19\'\n\x1b\x66orebay.document-updates.v1\x10\x02 \x01*\x01\x01\x32\x01\x02\x42\x08\n\x06\x63hangeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(forebay/records/v1/document_update.proto\x12\x12\x66orebay.records.v1\x1a\"forebay/policy/v1/visibility.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x05\n\x0e\x44ocumentUpdate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12?\n\x08\x64\x65letion\x18\x03 \x01(\x0b\x32+.forebay.records.v1.DocumentUpdate.DeletionH\x00\x12;\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0b\x32).forebay.records.v1.DocumentUpdate.AccessH\x00\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\n\n\x08\x44\x65letion\x1a\xf8\x02\n\x06\x41\x63\x63\x65ss\x12\x36\n\nvisibility\x18\x01 \x01(\x0e\x32\x1d.forebay.policy.v1.VisibilityH\x00\x88\x01\x01\x12\x42\n\x07readers\x18\x02 \x01(\x0b\x32\x31.forebay.records.v1.DocumentUpdate.Access.Readers\x12@\n\x06labels\x18\x03 \x01(\x0b\x32\x30.forebay.records.v1.DocumentUpdate.Access.Labels\x1a\x19\n\x07Readers\x12\x0e\n\x06groups\x18\x01 \x03(\t\x1a\x85\x01\n\x06Labels\x12L\n\x06labels\x18\x01 \x03(\x0b\x32<.forebay.records.v1.DocumentUpdate.Access.Labels.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_visibility:,\xea\xa6\x19(\n\x1b\x66orebay.document-updates.v1\x10\x02 \x01*\x01\x01\x32\x02\x02\x07\x42\x08\n\x06\x63hangeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTUPDATE_ACCESS_LABELS_LABELSENTRY']._loaded_options = None
   _globals['_DOCUMENTUPDATE_ACCESS_LABELS_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_DOCUMENTUPDATE']._loaded_options = None
-  _globals['_DOCUMENTUPDATE']._serialized_options = b'\352\246\031\'\n\033forebay.document-updates.v1\020\002 \001*\001\0012\001\002'
+  _globals['_DOCUMENTUPDATE']._serialized_options = b'\352\246\031(\n\033forebay.document-updates.v1\020\002 \001*\001\0012\002\002\007'
   _globals['_DOCUMENTUPDATE']._serialized_start=166
-  _globals['_DOCUMENTUPDATE']._serialized_end=834
+  _globals['_DOCUMENTUPDATE']._serialized_end=835
   _globals['_DOCUMENTUPDATE_DELETION']._serialized_start=390
   _globals['_DOCUMENTUPDATE_DELETION']._serialized_end=400
   _globals['_DOCUMENTUPDATE_ACCESS']._serialized_start=403

@@ -27,7 +27,7 @@ from forebay.records.v1 import topic_pb2 as forebay_dot_records_dot_v1_dot_topic
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/query_record.proto\x12\x12\x66orebay.records.v1\x1a$forebay/query/v1/query_service.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x01\n\x0bQueryRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x07request\x18\x02 \x01(\x0b\x32$.forebay.query.v1.SubmitQueryRequest\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:%\xea\xa6\x19!\n\x12\x66orebay.queries.v1\x10\x01\x18\xa8\x01 \x02*\x01\x01\x32\x01\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/query_record.proto\x12\x12\x66orebay.records.v1\x1a$forebay/query/v1/query_service.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x01\n\x0bQueryRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x35\n\x07request\x18\x02 \x01(\x0b\x32$.forebay.query.v1.SubmitQueryRequest\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:&\xea\xa6\x19\"\n\x12\x66orebay.queries.v1\x10\x01\x18\xa8\x01 \x02*\x01\x01\x32\x02\x05\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.query_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUERYRECORD']._loaded_options = None
-  _globals['_QUERYRECORD']._serialized_options = b'\352\246\031!\n\022forebay.queries.v1\020\001\030\250\001 \002*\001\0012\001\005'
+  _globals['_QUERYRECORD']._serialized_options = b'\352\246\031\"\n\022forebay.queries.v1\020\001\030\250\001 \002*\001\0012\002\005\007'
   _globals['_QUERYRECORD']._serialized_start=165
-  _globals['_QUERYRECORD']._serialized_end=384
+  _globals['_QUERYRECORD']._serialized_end=385
 # @@protoc_insertion_point(module_scope)

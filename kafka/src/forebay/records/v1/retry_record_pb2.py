@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/retry_record.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x91\x04\n\x0bRetryRecord\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\x36\n\x06source\x18\x03 \x01(\x0b\x32&.forebay.records.v1.RetryRecord.Source\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\r\n\x05round\x18\x06 \x01(\x05\x12!\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x12.google.rpc.Status\x1a\xef\x01\n\x06Source\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x14\n\x0ctimestamp_ms\x18\x04 \x01(\x03\x12\x10\n\x03key\x18\x05 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x06 \x01(\x0cH\x01\x88\x01\x01\x12>\n\x07headers\x18\x07 \x03(\x0b\x32-.forebay.records.v1.RetryRecord.Source.Header\x1a%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x42\x06\n\x04_keyB\x08\n\x06_value:+\xea\xa6\x19\'\n\x12\x66orebay.retries.v1\x10\x01\x18\xa8\x01 \x03*\x04\x01\x02\x03\x04\x32\x04\x01\x02\x03\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/retry_record.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x93\x04\n\x0bRetryRecord\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\x36\n\x06source\x18\x03 \x01(\x0b\x32&.forebay.records.v1.RetryRecord.Source\x12.\n\nnot_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\r\n\x05round\x18\x06 \x01(\x05\x12!\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x12.google.rpc.Status\x1a\xef\x01\n\x06Source\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x14\n\x0ctimestamp_ms\x18\x04 \x01(\x03\x12\x10\n\x03key\x18\x05 \x01(\x0cH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x06 \x01(\x0cH\x01\x88\x01\x01\x12>\n\x07headers\x18\x07 \x03(\x0b\x32-.forebay.records.v1.RetryRecord.Source.Header\x1a%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x42\x06\n\x04_keyB\x08\n\x06_value:-\xea\xa6\x19)\n\x12\x66orebay.retries.v1\x10\x01\x18\xa8\x01 \x03*\x05\x01\x02\x03\x04\x07\x32\x05\x01\x02\x03\x04\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.retry_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RETRYRECORD']._loaded_options = None
-  _globals['_RETRYRECORD']._serialized_options = b'\352\246\031\'\n\022forebay.retries.v1\020\001\030\250\001 \003*\004\001\002\003\0042\004\001\002\003\004'
+  _globals['_RETRYRECORD']._serialized_options = b'\352\246\031)\n\022forebay.retries.v1\020\001\030\250\001 \003*\005\001\002\003\004\0072\005\001\002\003\004\007'
   _globals['_RETRYRECORD']._serialized_start=152
-  _globals['_RETRYRECORD']._serialized_end=681
+  _globals['_RETRYRECORD']._serialized_end=683
   _globals['_RETRYRECORD_SOURCE']._serialized_start=397
   _globals['_RETRYRECORD_SOURCE']._serialized_end=636
   _globals['_RETRYRECORD_SOURCE_HEADER']._serialized_start=581

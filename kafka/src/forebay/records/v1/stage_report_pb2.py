@@ -26,7 +26,7 @@ from forebay.records.v1 import topic_pb2 as forebay_dot_records_dot_v1_dot_topic
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/stage_report.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x05\n\x0bStageReport\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32%.forebay.records.v1.StageReport.State\x12=\n\npartitions\x18\x06 \x03(\x0b\x32).forebay.records.v1.StageReport.Partition\x12\x10\n\x08\x66inished\x18\x07 \x01(\x03\x12\x0f\n\x07retried\x18\x08 \x01(\x03\x12\x0f\n\x07put_off\x18\t \x01(\x03\x12\x15\n\rdead_lettered\x18\n \x01(\x03\x12\r\n\x05stuck\x18\x0b \x01(\x05\x1a\x94\x01\n\tPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0f\n\x07waiting\x18\x04 \x01(\x05\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12/\n\x0boldest_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_RUNNING\x10\x01\x12\x10\n\x0cSTATE_HALTED\x10\x02\x12\x13\n\x0fSTATE_THROTTLED\x10\x03\x12\x11\n\rSTATE_LEAVING\x10\x04:0\xea\xa6\x19,\n\x18\x66orebay.stage-reports.v1\x10\x01\x18\x01 \x03*\x05\x02\x03\x04\x05\x06\x32\x01\x01\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%forebay/records/v1/stage_report.proto\x12\x12\x66orebay.records.v1\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x05\n\x0bStageReport\x12(\n\x05stage\x18\x01 \x01(\x0e\x32\x19.forebay.records.v1.Stage\x12\r\n\x05group\x18\x02 \x01(\t\x12\x0e\n\x06member\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32%.forebay.records.v1.StageReport.State\x12=\n\npartitions\x18\x06 \x03(\x0b\x32).forebay.records.v1.StageReport.Partition\x12\x10\n\x08\x66inished\x18\x07 \x01(\x03\x12\x0f\n\x07retried\x18\x08 \x01(\x03\x12\x0f\n\x07put_off\x18\t \x01(\x03\x12\x15\n\rdead_lettered\x18\n \x01(\x03\x12\r\n\x05stuck\x18\x0b \x01(\x05\x1a\x94\x01\n\tPartition\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0f\n\x07waiting\x18\x04 \x01(\x05\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12/\n\x0boldest_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_RUNNING\x10\x01\x12\x10\n\x0cSTATE_HALTED\x10\x02\x12\x13\n\x0fSTATE_THROTTLED\x10\x03\x12\x11\n\rSTATE_LEAVING\x10\x04:1\xea\xa6\x19-\n\x18\x66orebay.stage-reports.v1\x10\x01\x18\x01 \x03*\x06\x02\x03\x04\x05\x06\x07\x32\x01\x01\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.stage_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAGEREPORT']._loaded_options = None
-  _globals['_STAGEREPORT']._serialized_options = b'\352\246\031,\n\030forebay.stage-reports.v1\020\001\030\001 \003*\005\002\003\004\005\0062\001\0018\001'
+  _globals['_STAGEREPORT']._serialized_options = b'\352\246\031-\n\030forebay.stage-reports.v1\020\001\030\001 \003*\006\002\003\004\005\006\0072\001\0018\001'
   _globals['_STAGEREPORT']._serialized_start=127
-  _globals['_STAGEREPORT']._serialized_end=772
+  _globals['_STAGEREPORT']._serialized_end=773
   _globals['_STAGEREPORT_PARTITION']._serialized_start=465
   _globals['_STAGEREPORT_PARTITION']._serialized_end=613
   _globals['_STAGEREPORT_STATE']._serialized_start=615

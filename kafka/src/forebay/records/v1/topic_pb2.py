@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66orebay/records/v1/topic.proto\x12\x12\x66orebay.records.v1\x1a google/protobuf/descriptor.proto\"\xce\x03\n\x05Topic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x63leanup\x18\x02 \x01(\x0e\x32!.forebay.records.v1.Topic.Cleanup\x12\x17\n\x0fretention_hours\x18\x03 \x01(\x05\x12\x30\n\x06\x66\x61mily\x18\x04 \x01(\x0e\x32 .forebay.records.v1.Topic.Family\x12*\n\x07writers\x18\x05 \x03(\x0e\x32\x19.forebay.records.v1.Stage\x12*\n\x07readers\x18\x06 \x03(\x0e\x32\x19.forebay.records.v1.Stage\x12\x17\n\x0flog_append_time\x18\x07 \x01(\x08\"g\n\x07\x43leanup\x12\x17\n\x13\x43LEANUP_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43LEANUP_DELETE\x10\x01\x12\x13\n\x0f\x43LEANUP_COMPACT\x10\x02\x12\x1a\n\x16\x43LEANUP_COMPACT_DELETE\x10\x03\"^\n\x06\x46\x61mily\x12\x16\n\x12\x46\x41MILY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x41MILY_DOCUMENTS\x10\x01\x12\x12\n\x0e\x46\x41MILY_QUERIES\x10\x02\x12\x12\n\x0e\x46\x41MILY_LETTERS\x10\x03*\x99\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_EDGE\x10\x01\x12\x15\n\x11STAGE_CATALOGUING\x10\x02\x12\x12\n\x0eSTAGE_CHUNKING\x10\x03\x12\x13\n\x0fSTAGE_EMBEDDING\x10\x04\x12\x13\n\x0fSTAGE_RETRIEVAL\x10\x05\x12\x14\n\x10STAGE_GENERATION\x10\x06:K\n\x05topic\x12\x1f.google.protobuf.MessageOptions\x18\xed\x94\x03 \x01(\x0b\x32\x19.forebay.records.v1.Topicb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66orebay/records/v1/topic.proto\x12\x12\x66orebay.records.v1\x1a google/protobuf/descriptor.proto\"\xce\x03\n\x05Topic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x63leanup\x18\x02 \x01(\x0e\x32!.forebay.records.v1.Topic.Cleanup\x12\x17\n\x0fretention_hours\x18\x03 \x01(\x05\x12\x30\n\x06\x66\x61mily\x18\x04 \x01(\x0e\x32 .forebay.records.v1.Topic.Family\x12*\n\x07writers\x18\x05 \x03(\x0e\x32\x19.forebay.records.v1.Stage\x12*\n\x07readers\x18\x06 \x03(\x0e\x32\x19.forebay.records.v1.Stage\x12\x17\n\x0flog_append_time\x18\x07 \x01(\x08\"g\n\x07\x43leanup\x12\x17\n\x13\x43LEANUP_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43LEANUP_DELETE\x10\x01\x12\x13\n\x0f\x43LEANUP_COMPACT\x10\x02\x12\x1a\n\x16\x43LEANUP_COMPACT_DELETE\x10\x03\"^\n\x06\x46\x61mily\x12\x16\n\x12\x46\x41MILY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x46\x41MILY_DOCUMENTS\x10\x01\x12\x12\n\x0e\x46\x41MILY_QUERIES\x10\x02\x12\x12\n\x0e\x46\x41MILY_LETTERS\x10\x03*\xad\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_EDGE\x10\x01\x12\x15\n\x11STAGE_CATALOGUING\x10\x02\x12\x12\n\x0eSTAGE_CHUNKING\x10\x03\x12\x13\n\x0fSTAGE_EMBEDDING\x10\x04\x12\x13\n\x0fSTAGE_RETRIEVAL\x10\x05\x12\x14\n\x10STAGE_GENERATION\x10\x06\x12\x12\n\x0eSTAGE_AUDITING\x10\x07:K\n\x05topic\x12\x1f.google.protobuf.MessageOptions\x18\xed\x94\x03 \x01(\x0b\x32\x19.forebay.records.v1.Topicb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.topic_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAGE']._serialized_start=554
-  _globals['_STAGE']._serialized_end=707
+  _globals['_STAGE']._serialized_end=727
   _globals['_TOPIC']._serialized_start=89
   _globals['_TOPIC']._serialized_end=551
   _globals['_TOPIC_CLEANUP']._serialized_start=352

@@ -41,6 +41,8 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     """Finds passages for questions."""
     STAGE_GENERATION: _Stage.ValueType  # 6
     """Writes answers from passages."""
+    STAGE_AUDITING: _Stage.ValueType  # 7
+    """Writes down who did what."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """A program's part that reads or writes the log under a name of its own."""
@@ -59,6 +61,8 @@ STAGE_RETRIEVAL: Stage.ValueType  # 5
 """Finds passages for questions."""
 STAGE_GENERATION: Stage.ValueType  # 6
 """Writes answers from passages."""
+STAGE_AUDITING: Stage.ValueType  # 7
+"""Writes down who did what."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,1 @@
+"""Auditing: who did what, written down for those who have to know."""
