@@ -7,7 +7,7 @@ from typing import cast
 from google.protobuf.message import Message
 
 from forebay.query.v1 import AnswerEvent
-from forebay.records.v1 import AnswerRecord
+from forebay.records.v1 import AnswerRecord, UsageRecord
 from forebay_kafka.envelope import Envelope
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.publisher import Position
@@ -36,6 +36,7 @@ class AnswerLog:
         self.ledger = AnswerLedger(cast("RecordReader", BelievingReader()))
         self.events: list[AnswerEvent] = []
         self.written: list[str] = []
+        self.charged: list[UsageRecord] = []
         self.fails = fails
         self.offset = 0
         self._coming: list[Received] = []
@@ -49,6 +50,8 @@ class AnswerLog:
             landed.set_exception(LogUnavailable("down"))
             return landed
         self.written.append(kind)
+        if isinstance(message, UsageRecord):
+            self.charged.append(message)
         if isinstance(message, AnswerRecord):
             landed.set_result(self.append(message.event))
         else:

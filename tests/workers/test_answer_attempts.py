@@ -99,7 +99,7 @@ async def test_a_failure_behind_a_gap_belongs_to_an_attempt_of_its_own(log: Answ
     with pytest.raises(Exception, match="down"):
         await stage.process(work())
     await stage.give_up(work(), ModelUnavailable())
-    assert log.written == ["restarted", "retrieved", "restarted", "failed"]
+    assert log.written == ["restarted", "retrieved", "UsageRecord", "restarted", "failed"]
     assert as_read(log).state == Query.STATE_FAILED
 
 

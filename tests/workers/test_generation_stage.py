@@ -24,6 +24,7 @@ from forebay_workers.models.generation_model import (
     GenerationModel,
     GenerationRequest,
     TextDelta,
+    TokenUsage,
 )
 from forebay_workers.record_loop.errors import DeadlinePassed
 from forebay_workers.record_loop.stage import Work
@@ -157,5 +158,26 @@ async def test_a_cancelled_answer_costs_no_further_word() -> None:
     await model.stopped.wait()
     log.append(AnswerEvent(query=NAME, cancelled=AnswerEvent.Cancelled()))
     await writing
-    assert log.written == ["restarted", "retrieved", "delta"]
+    assert log.written == ["restarted", "retrieved", "delta", "UsageRecord"]
     assert (model.said, model.closed) == (1, 1)
+
+
+async def test_an_answer_that_was_cut_is_charged_for_what_was_written() -> None:
+    model = ScriptedModel(*[TextDelta("word ")] * 100, *ANSWER)
+    log = AnswerLog()
+    writing = asyncio.ensure_future(generation(model, log).process(work()))
+    await model.stopped.wait()
+    writing.cancel()
+    await asyncio.wait([writing])
+    [charged] = log.charged
+    assert (charged.name, charged.attempt) == (NAME, log.events[0].attempt)
+    assert (charged.usage.input_tokens, charged.usage.output_tokens) == (3, 1)
+
+
+async def test_an_answer_whose_cost_is_known_is_charged_once() -> None:
+    model = ScriptedModel(TextDelta("Nine metres."), TokenUsage("large", 70, 5), *ANSWER[1:])
+    model.go_on.set()
+    log = AnswerLog()
+    await generation(model, log).process(work())
+    assert [each.usage.input_tokens for each in log.charged] == [70]
+    assert log.written[-1] == "completed"

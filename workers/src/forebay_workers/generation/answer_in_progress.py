@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from forebay.query.v1 import AnswerEvent, Citation, Span, Usage
@@ -12,14 +13,18 @@ from forebay_workers.answer_writer import YIELD_SECONDS, AnswerWriter, EndNotSho
 from forebay_workers.generation.charge import charge
 from forebay_workers.generation.delta_joiner import DeltaJoiner
 from forebay_workers.ledger.answers import AnswerLedger
+from forebay_workers.models.cost_estimate import estimated_cost
 from forebay_workers.models.generation_model import (
     AnswerPart,
     CitationMark,
     Finished,
+    GenerationRequest,
     TextDelta,
     TokenUsage,
 )
 from forebay_workers.record_loop.stage import Work
+
+log = logging.getLogger(__name__)
 
 
 class AnswerInProgress:
@@ -45,6 +50,7 @@ class AnswerInProgress:
         self._finish = AnswerEvent.Completed.FINISH_REASON_STOP
         self._overtaken: float | None = None
         self._charging: asyncio.Future[Position] | None = None
+        self._whole = False
         self._open()
         self._write(retrieved=AnswerEvent.Retrieved(passages=work.message.passages))
 
@@ -86,8 +92,9 @@ class AnswerInProgress:
                 self._joiner.flush()
                 usage = Usage(model=model, input_tokens=read, output_tokens=written)
                 self._write(usage=usage)
-                self._charging = charge(self._publisher, self._work, self._writer.attempt, usage)
+                self._charging = self._charge(usage)
             case Finished(reason):
+                self._whole = True
                 self._finish = AnswerEvent.Completed.FinishReason.Value(
                     f"FINISH_REASON_{reason.name}"
                 )
@@ -107,9 +114,23 @@ class AnswerInProgress:
             if not self._progress.ended.is_set() and not self._is_overtaken():
                 raise EndNotShown
 
-    def leave(self) -> None:
-        """Let nothing be written later."""
+    def leave(self, request: GenerationRequest) -> None:
+        """Let nothing be written later; an answer that was cut is charged by a guess.
+
+        Whoever cancels an answer before its last word has read, and caused, all others.
+        """
         self._joiner.drop_timer()
+        if not self.has_parts or self._whole or self._charging is not None:
+            return
+        cost = estimated_cost(request, "".join(self._text), request.model)
+        usage = Usage(
+            model=cost.model, input_tokens=cost.input_tokens, output_tokens=cost.output_tokens
+        )
+        self._charging = self._charge(usage)
+        self._charging.add_done_callback(_say_lost)
+
+    def _charge(self, usage: Usage) -> asyncio.Future[Position]:
+        return charge(self._publisher, self._work, self._writer.attempt, usage)
 
     def _write_delta(self, text: str) -> None:
         self._write(delta=AnswerEvent.Delta(text=text))
@@ -138,3 +159,8 @@ class AnswerInProgress:
         self._open()
         for event in self._events:
             self._writer.write(**event)
+
+
+def _say_lost(charging: asyncio.Future[Position]) -> None:
+    if charging.cancelled() or charging.exception() is not None:
+        log.warning("what an answer cost that was cut is charged to nobody")

@@ -101,18 +101,18 @@ class Generation:
             writing.result()
 
     async def _write(self, work: Work[ContextRecord], progress: Progress) -> None:
-        answer = self._answer(work, progress)
+        answer, request = self._answer(work, progress), _request(work)
         try:
             await answer.begun()
             if progress.ended.is_set():
                 return
             with judged(RULES):
-                async with aclosing(self._model.generate(_request(work))) as parts:
+                async with aclosing(self._model.generate(request)) as parts:
                     async for part in parts:
                         answer.add(part)
             await answer.complete()
         finally:
-            answer.leave()
+            answer.leave(request)
 
     def _answer(self, work: Work[ContextRecord], progress: Progress) -> AnswerInProgress:
         """The attempt of a former try, where the model said nothing in it, or another one."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 from forebay_workers.chunking.sentences import sentence_spans
+from forebay_workers.models.cost_estimate import estimated_cost
 from forebay_workers.models.generation_model import (
     NO_EVIDENCE_ANSWER,
     AnswerPart,
@@ -22,7 +23,6 @@ from forebay_workers.models.generation_model import (
     GenerationRequest,
     PromptPassage,
     TextDelta,
-    TokenUsage,
 )
 from forebay_workers.models.terms import terms
 from forebay_workers.models.token_estimate import estimate_tokens
@@ -70,7 +70,7 @@ class ExtractiveGeneration:
         if not chosen:
             written = NO_EVIDENCE_ANSWER
             yield TextDelta(written)
-        yield TokenUsage(_NAME, _input_tokens(request), estimate_tokens(written))
+        yield estimated_cost(request, written, _NAME)
         yield Finished(reason)
 
     async def close(self) -> None:
@@ -149,9 +149,3 @@ def _gain(sentence: _Sentence, score: float, chosen: list[_Sentence]) -> float:
     if any(sentence.own <= other.own for other in chosen):
         return 0.0  # every word of it was said: a copy, as in two versions of one document
     return float(score * _SAME_PASSAGE**spoken)
-
-
-def _input_tokens(request: GenerationRequest) -> int:
-    return estimate_tokens(request.question) + sum(
-        estimate_tokens(passage.text) for passage in request.passages
-    )
