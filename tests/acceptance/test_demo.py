@@ -20,6 +20,7 @@ def test_the_demo_answers_each_tier_with_its_own_fact(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     facts = json.loads(files("forebay_standalone").joinpath("corpus/facts.json").read_text())
+    assert done.stdout.endswith("then open http://127.0.0.1:8080/\n")
     answers = answers_by_tier(done.stdout)
     assert set(answers) == {"free", "standard", "enterprise"}
     known: dict[str, str] = facts["facts"]

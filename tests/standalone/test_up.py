@@ -66,6 +66,7 @@ def test_all_parts_serve_a_killed_worker_comes_back_and_a_stop_leaves_nothing(fo
         assert f"grpc=127.0.0.1:{grpc} http=127.0.0.1:{http}" in ready
         assert serves_grpc(f"127.0.0.1:{grpc}")()
         assert serves_http(f"127.0.0.1:{http}", "/healthz")()
+        assert f"http://127.0.0.1:{http}/" in await_line(up.stderr, "the page is at")
         [worker] = [pid for line, pid in children(up.pid).items() if "retrieval" in line]
         os.kill(worker, signal.SIGKILL)
         said = await_line(up.stderr, "answering ended with status -9")

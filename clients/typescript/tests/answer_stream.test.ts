@@ -143,7 +143,8 @@ test("a retry is told to whoever wants to know, and patience has an end", async 
   const heard: string[] = [];
   const onRetry = (error: ForebayError): number => heard.push(error.reason);
   await assert.rejects(client.submit("Why?", { onRetry }), { reason: "LOG_UNAVAILABLE" });
-  assert.ok(heard.length > 2);
+  assert.ok(heard.length > 0);
+  assert.ok(heard.every((reason) => reason === "LOG_UNAVAILABLE"));
 });
 
 test("what is no failure of the way is not tried again", async (t) => {

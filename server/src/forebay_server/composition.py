@@ -39,6 +39,7 @@ from forebay_server.governance.policy_source import PolicySource
 from forebay_server.governance.standing import Standing
 from forebay_server.governance.trusted_issuers import IssuerSource
 from forebay_server.governance.validation import RequestValidator
+from forebay_server.http.development_tokens import DevelopmentTokens
 from forebay_server.http.server import HttpOptions, HttpServer
 from forebay_server.ingest.catalogue import DocumentCatalogue
 from forebay_server.ingest.intake import DocumentIntake
@@ -207,10 +208,17 @@ def _http_options(
         envelope_jwks=settings.envelope_jwks_file.read_text(),
         allows_origin=lambda origin: origin in rules.policy.current.origins,
         checks={"log": log_answers, "keys": rules.issuers.keys_loaded, "policy": policy_is_good},
+        development=_development_tokens(settings),
         certificate_file=settings.tls_certificate_file,
         key_file=settings.tls_key_file,
         share_port=share_port,
     )
+
+
+def _development_tokens(settings: ServerSettings) -> DevelopmentTokens | None:
+    if settings.development_issuer is None or settings.http_address is None:
+        return None
+    return DevelopmentTokens(settings.development_issuer, settings.http_address)
 
 
 async def _rules(settings: ServerSettings, stack: AsyncExitStack) -> _Rules:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -23,6 +25,8 @@ class ServerSettings(BaseSettings):
 
     HTTP is served where there is an HTTP address.
 
+    The development issuer is the URL, on loopback, from which the page gets tokens for anybody.
+
     The limits URL names the Redis in which all processes count calls together; without it, one
     process counts in its memory.
 
@@ -35,6 +39,7 @@ class ServerSettings(BaseSettings):
     grpc_address: str = "127.0.0.1:7080"
     http_address: str | None = None
     metrics_address: str | None = None
+    development_issuer: str | None = None
     processes: int = Field(default=1, ge=1, le=256)
     limits_url: SecretStr | None = None
     issuers_file: Path
@@ -59,6 +64,25 @@ class ServerSettings(BaseSettings):
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("TLS_CERTIFICATE_FILE and TLS_KEY_FILE need each other")
         return self
+
+    @model_validator(mode="after")
+    def _development_on_this_machine(self) -> Self:
+        if self.development_issuer is None or self.http_address is None:
+            return self
+        issuer = urlsplit(self.development_issuer)
+        hosts = (split_address(self.http_address)[0], issuer.hostname or "")
+        if issuer.scheme != "http" or not all(map(_is_loopback, hosts)):
+            raise ValueError("DEVELOPMENT_ISSUER and HTTP_ADDRESS must be on loopback addresses")
+        if self.tls_certificate_file is not None:
+            raise ValueError("DEVELOPMENT_ISSUER is for HTTP without TLS")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def split_address(address: str) -> tuple[str, int]:

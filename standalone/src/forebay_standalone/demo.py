@@ -15,13 +15,12 @@ from forebay.ingest.v1 import Document
 from forebay.query.v1 import AnswerEvent
 from forebay_standalone.corpus import Questions, documents, questions
 from forebay_standalone.errors import StandaloneError
-from forebay_standalone.issuer import every_scope
-from forebay_standalone.ports import free_port
-from forebay_standalone.system import System, SystemOptions
+from forebay_standalone.issuer import TENANT, every_scope
+from forebay_standalone.ports import LOOPBACK, free_port
+from forebay_standalone.system import HTTP_PORT, System, SystemOptions
 from forebay_standalone.up import say
 
 STATE_DIR = Path(".demo")
-TENANT = "aldersund"
 AUTHOR_TIER = "enterprise"  # who writes a document must be cleared for it
 TOKEN_TIME = timedelta(minutes=10)
 
@@ -53,6 +52,12 @@ def demo(state_dir: Path) -> None:
     if failures:
         raise DemoFailed("the demo failed:\n" + "\n".join(f"  {failure}" for failure in failures))
     click.echo(f"\nall three answers are right, after {time.monotonic() - began:.0f} s")
+    click.echo(f"see for yourself: {up_with(state_dir)}, then open http://{LOOPBACK}:{HTTP_PORT}/")
+
+
+def up_with(state_dir: Path) -> str:
+    """What keeps the demo's documents up, as somebody would type it."""
+    return f"make up ARGS='--state-dir {state_dir}'"
 
 
 def bring_in(system: System) -> None:

@@ -24,6 +24,9 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 the media type of RFC 9068, section 2.1
 JWKS_PATH = "/.well-known/jwks.json"
 KEY_FILE = "issuer-key.json"
 HOUR = timedelta(hours=1)
+# Whom a developer is, where nothing else is said.
+TENANT = "acme"
+SUBJECT = "developer"
 
 
 class DevelopmentIssuer:

@@ -109,6 +109,7 @@ def edge_program(
     files: Installation,
     grpc_address: str,
     http_address: str,
+    issuer_url: str,
     processes: int,
 ) -> Program:
     """Give the edge."""
@@ -120,6 +121,7 @@ def edge_program(
         "FOREBAY_DRAIN_TIMEOUT": str(DRAIN_SECONDS),
         "FOREBAY_GRPC_ADDRESS": grpc_address,
         "FOREBAY_HTTP_ADDRESS": http_address,
+        "FOREBAY_DEVELOPMENT_ISSUER": issuer_url,
         "FOREBAY_PROCESSES": str(processes),
         "FOREBAY_ISSUERS_FILE": str(files.issuers),
         "FOREBAY_POLICY_FILE": str(files.policy),

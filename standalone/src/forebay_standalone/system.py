@@ -223,6 +223,7 @@ class System:
                 files,
                 self.addresses.grpc,
                 self.addresses.http,
+                self.issuer.issuer_url,
                 options.sizes.edge,
             ),
             *worker_programs(self.state, connections, files, options.sizes),

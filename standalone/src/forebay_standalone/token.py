@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from forebay_standalone.errors import NoDevelopmentKey
-from forebay_standalone.issuer import KEY_FILE, DevelopmentIssuer, every_scope
+from forebay_standalone.issuer import KEY_FILE, SUBJECT, TENANT, DevelopmentIssuer, every_scope
 from forebay_standalone.state_folder import STATE_DIR, StateFolder
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -39,8 +39,8 @@ class Duration(click.ParamType[timedelta]):
     show_default=True,
     help="Folder of the system that takes the token.",
 )
-@click.option("--tenant", default="acme", show_default=True)
-@click.option("--subject", default="developer", show_default=True)
+@click.option("--tenant", default=TENANT, show_default=True)
+@click.option("--subject", default=SUBJECT, show_default=True)
 @click.option("--tier", default="standard", show_default=True)
 @click.option("--scope", "scopes", multiple=True, help="May be repeated; all scopes by default.")
 @click.option("--group", "groups", multiple=True, help="May be repeated.")

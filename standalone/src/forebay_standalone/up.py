@@ -40,6 +40,7 @@ def up(state_dir: Path, grpc_port: int, http_port: int, processes: int, workers:
     try:
         system.start()
         click.echo(ready_line(system))
+        say(f"the page is at http://{system.addresses.http}/")
         Supervisor(system, say).watch()
     except KeyboardInterrupt:
         say("stopping; interrupt again to end at once")

@@ -23,6 +23,7 @@ from forebay_server.errors import EdgeError
 from forebay_server.http.cors import OriginsOfPolicy
 from forebay_server.http.errors import PathUnknown, VerbUnknown
 from forebay_server.http.operations import Ended, Operations, trace_of
+from forebay_server.http.pages import verb_of
 from forebay_server.http.path_templates import routable
 from forebay_server.http.replies import refusal
 from forebay_server.http.requests import (
@@ -50,13 +51,14 @@ def application(
     allows_origin: Callable[[str], bool],
 ) -> ASGIApp:
     """The ASGI application: the document's paths, and pages by their paths."""
-    refusals = partial(Refusals, operations=operations, pages=frozenset(pages))
+    verbs = {path: verb_of(page) for path, page in pages.items()}
+    refusals = partial(Refusals, operations=operations, pages=verbs)
     app = AsyncApp(__name__, middlewares=[refusals, Routes, Transcoded])
     app.add_api(dict(document), resolver=Resolver(partial(_function, operations)))
     for path, page in pages.items():
-        app.add_url_rule(path, view_func=page, methods=["GET"])
-    verbs = {binding.verb for binding in operations.bindings}
-    return Guarded(OriginsOfPolicy(app, allows_origin, verbs))
+        app.add_url_rule(path, view_func=page, methods=[verbs[path]])
+    called = {binding.verb for binding in operations.bindings}
+    return Guarded(OriginsOfPolicy(app, allows_origin, called))
 
 
 class Guarded:
@@ -75,7 +77,7 @@ class Guarded:
 class Refusals:
     """Turns everything that fails into one form of answer, whoever failed it."""
 
-    def __init__(self, app: ASGIApp, operations: Operations, pages: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, operations: Operations, pages: Mapping[str, str]) -> None:
         self._app = app
         self._operations = operations
         self._pages = pages
@@ -105,7 +107,7 @@ class Refusals:
         bindings = self._operations.bindings
         verbs = {b.verb for b in bindings if b.template.match(path) is not None}
         if path in self._pages:
-            verbs.add("GET")
+            verbs.add(self._pages[path])
         return VerbUnknown(verbs) if verbs else PathUnknown()
 
 

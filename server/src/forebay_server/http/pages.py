@@ -36,6 +36,11 @@ class Page:
         await self._reply.send(send, accepts_gzip=accepts_gzip(Request(scope, receive)))
 
 
+def verb_of(page: ASGIApp) -> str:
+    """The HTTP method by which a page is asked for."""
+    return str(getattr(page, "verb", "GET"))
+
+
 class Readiness:
     """200 while everything is there that calls need, 503 otherwise and while leaving."""
 

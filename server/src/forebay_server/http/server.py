@@ -14,13 +14,16 @@ import uvicorn
 from google.protobuf.descriptor import ServiceDescriptor
 
 from forebay_server.governance.chain import Chain
+from forebay_server.http import development_tokens
 from forebay_server.http.application import application
 from forebay_server.http.comments import contract_comments
 from forebay_server.http.connection import BoundedConnection
+from forebay_server.http.development_tokens import DevelopmentTokens
 from forebay_server.http.docs_page import docs_page
 from forebay_server.http.openapi import openapi
 from forebay_server.http.operations import Operations
 from forebay_server.http.pages import Check, Readiness, plain_pages
+from forebay_server.http.web_page import web_page
 from forebay_server.metrics.calls import CallMeter
 from forebay_server.rpc.drain import Drain
 
@@ -35,12 +38,14 @@ class HttpOptions:
 
     `envelope_jwks` is the JWKS with which envelopes are verified, as JSON; of its keys the public
     members are shown. `allows_origin` says of an origin, as browsers spell it, whether its pages
-    may call. `checks` say what a ready edge needs.
+    may call. `checks` say what a ready edge needs; `development` is there on a development system
+    alone.
     """
 
     envelope_jwks: str = '{"keys": []}'
     allows_origin: Callable[[str], bool] = lambda _: False
     checks: Mapping[str, Check] = field(default_factory=dict)
+    development: DevelopmentTokens | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
     share_port: bool = False
@@ -64,6 +69,9 @@ class HttpServer:
         document = openapi(operations.bindings, contract_comments(), version("forebay-server"))
         pages = plain_pages(document, docs_page(document), options.envelope_jwks)
         pages["/readyz"] = self._ready
+        pages |= web_page(development_tokens=options.development is not None)
+        if options.development is not None:
+            pages[development_tokens.PATH] = options.development
         self._app = application(document, operations, pages, options.allows_origin)
 
     async def start(self, host: str, port: int) -> int:
