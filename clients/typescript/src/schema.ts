@@ -1019,7 +1019,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description What happened; `status` for an early end. */
+                        event?: string;
+                        /** @description The cursor, for Last-Event-ID. */
+                        id?: string;
+                        /** @description The event, or google.rpc.Status, as JSON. */
+                        data: string;
+                    };
                     "application/x-ndjson": components["schemas"]["forebay.query.v1.AnswerEvent"];
                 };
             };
@@ -1058,7 +1065,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description What happened; `status` for an early end. */
+                        event?: string;
+                        /** @description The cursor, for Last-Event-ID. */
+                        id?: string;
+                        /** @description The event, or google.rpc.Status, as JSON. */
+                        data: string;
+                    };
                     "application/x-ndjson": components["schemas"]["forebay.pipeline.v1.PipelineStatus"];
                 };
             };
@@ -1102,7 +1116,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description What happened; `status` for an early end. */
+                        event?: string;
+                        /** @description The cursor, for Last-Event-ID. */
+                        id?: string;
+                        /** @description The event, or google.rpc.Status, as JSON. */
+                        data: string;
+                    };
                     "application/x-ndjson": components["schemas"]["forebay.query.v1.AnswerEvent"];
                 };
             };

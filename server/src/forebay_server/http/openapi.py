@@ -28,6 +28,17 @@ INTRODUCTION = (
     "Governed, streaming access to question answering over your documents: the same contract as "
     "over gRPC. Errors are a google.rpc.Status with one google.rpc.ErrorInfo."
 )
+# OpenAPI 3.2 describes streams by one of their events; 3.0 has no way of its own.
+SERVER_SENT_EVENT = {
+    "type": "object",
+    "description": "One event, of which there are many.",
+    "properties": {
+        "event": {"type": "string", "description": "What happened; `status` for an early end."},
+        "id": {"type": "string", "description": "The cursor, for Last-Event-ID."},
+        "data": {"type": "string", "description": "The event, or google.rpc.Status, as JSON."},
+    },
+    "required": ["data"],
+}
 
 
 def openapi(
@@ -197,7 +208,7 @@ def _responses(binding: Binding, schemas: Schemas) -> dict[str, Any]:
     events = {
         "description": "Events, each with this schema, up to the last one.",
         "content": {
-            ServerSentEvents.media_type: {"schema": {"type": "string"}},
+            ServerSentEvents.media_type: {"schema": SERVER_SENT_EVENT},
             JsonLines.media_type: {"schema": shown},
         },
     }
