@@ -39,10 +39,6 @@ def probe(system: System) -> Iterator[LogProbe]:
 
 # Names under which proxies, gateways and gRPC's own tools carry an identity, or a way around one.
 IDENTITIES = (
-    "forebay-identity",
-    "forebay-tenant",
-    "forebay-tier",
-    "forebay-clearance",
     "x-forebay-identity",
     "x-tenant",
     "x-tenant-id",
@@ -58,7 +54,6 @@ IDENTITIES = (
     "forwarded",
     "tenant",
     "subject",
-    "grpc-metadata-forebay-identity",
     "grpc-metadata-x-tenant",
     "grpc-metadata-authorization",
     "proxy-authorization",
@@ -71,8 +66,17 @@ IDENTITIES = (
     "x-original-url",
 )
 OWN_HEADERS = {IDENTITY_HEADER, RECORD_TYPE_HEADER, TRACE_PARENT_HEADER}
-BINARY = ("forebay-identity-bin", "x-tenant-bin", "authorization-bin", "grpc-tags-bin")
-SPELLINGS = ("Forebay-Identity", "FOREBAY-IDENTITY", "forebay_identity", "X_Tenant", "X-TENANT-ID")
+BINARY = ("x-tenant-bin", "authorization-bin", "grpc-tags-bin")
+SPELLINGS = ("X-Forebay-Identity", "X_Tenant", "X-TENANT-ID", "Tenant")
+# Those that Forebay alone gives are refused, however they are spelt.
+RESERVED = (
+    "forebay-identity",
+    "Forebay-Tenant",
+    "FOREBAY-RECORD-TYPE",
+    "forebay_identity",
+    "Forebay-Identity-Bin",
+    "Grpc-Metadata-Forebay-Identity",
+)
 
 
 async def test_smuggled_metadata_names_nobody_and_does_not_reach_the_log(
@@ -176,6 +180,7 @@ TABLE = {
     "forwarded": Smuggle(*MISSING, (("X-Forwarded-Authorization", "Bearer {good}"),)),
     "in binary": Smuggle(*MISSING, (("Authorization-Bin", "Bearer {good}"),)),
     "with an underscore": Smuggle(*MISSING, (("Authorization_", "Bearer {good}"),)),
+    **{f"as {name}": Smuggle(*BAD, (GOOD, (name, "{lied}"))) for name in RESERVED},
     "a tenant in the query": Smuggle(*BAD, (GOOD,), path="/v1/queries?tenant=globex"),
     "a tenant in the body": Smuggle(*BAD, (GOOD,), body=QUESTION | {"tenant": "globex"}),
     "a subject in the body": Smuggle(*BAD, (GOOD,), body=QUESTION | {"subject": "root"}),

@@ -43,6 +43,7 @@ BINDINGS = bindings_of(dict.fromkeys(SERVICES, None))
 # Those that can stand in a header at all: line breaks and some letters cannot.
 TRAVELLERS = [each for each in DEFECTS if each.token.isascii() and each.token.isprintable()]
 Wire = MethodDescriptor | Binding
+RESERVED = ("forebay-identity", "forebay-", "forebay_tenant", "grpc-metadata-forebay-tier")
 one_edge = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -91,8 +92,10 @@ def served_by(wire: Wire) -> MethodDescriptor:
     return wire.method if isinstance(wire, Binding) else wire
 
 
-async def refusal(edge: HttpEdge, wire: Wire, *authorization: str) -> Refusal:
-    headers: Headers = [("authorization", value) for value in authorization]
+async def refusal(
+    edge: HttpEdge, wire: Wire, *authorization: str, more: Headers | None = None
+) -> Refusal:
+    headers: Headers = [*(("authorization", value) for value in authorization), *(more or ())]
     message = empty(served_by(wire))
     if isinstance(wire, Binding):
         return await over_http(edge, wire, message, headers)
@@ -178,6 +181,17 @@ async def test_a_method_runs_with_its_scope_alone(edge: HttpEdge, wire: Wire) ->
     told = await refusal(edge, wire, f"Bearer {token(KEY, scope=others)}")
     assert (told.status, told.reason) == (403, "SCOPE_MISSING")
     assert told.metadata == {"scope": scope_word(needed)}
+
+
+@one_edge
+@pytest.mark.parametrize("wire", wires(METHODS), ids=named)
+async def test_no_method_takes_metadata_of_a_reserved_name(edge: HttpEdge, wire: Wire) -> None:
+    for name in RESERVED:
+        told = await refusal(edge, wire, f"Bearer {GOOD}", more=[(name, "acme")])
+        assert (told.status, told.reason) == (400, "FIELD_INVALID")
+        assert told.metadata == {"field": name, "rule": "metadata.reserved"}
+        stranger = await refusal(edge, wire, more=[(name, "acme")])
+        assert (stranger.status, stranger.reason) == (401, "TOKEN_MISSING")
 
 
 @one_edge

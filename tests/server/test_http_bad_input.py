@@ -239,8 +239,7 @@ async def test_headers_of_the_clients_own_mean_nothing(
         "X-Forwarded-Host": "evil.example",
         "X-HTTP-Method-Override": "DELETE",
         "X-Tenant": "globex",
-        "Forebay-Identity": "forged",
-        "forebay-record-type": "forged",
+        "X-Forebay-Identity": "forged",
         "Cookie": f"authorization=Bearer {installation.token()}",
     }
     alone = await edge.http.get("/v1/caller", headers=smuggled)

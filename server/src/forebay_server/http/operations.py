@@ -24,6 +24,7 @@ from forebay_server.errors import EdgeError, EtagMismatch, FieldInvalid, Violati
 from forebay_server.governance.authorisation import method_path
 from forebay_server.governance.caller import Call
 from forebay_server.governance.chain import Chain
+from forebay_server.governance.reserved_metadata import require_unreserved
 from forebay_server.http.bindings import Binding, bindings_of, stream_of
 from forebay_server.http.body_limits import body_limit
 from forebay_server.http.connection import ABORT
@@ -161,6 +162,7 @@ class Operations:
                     Limit.REQUESTS_PER_MINUTE, left.limit, left.remaining, left.reset_in
                 )
             )
+        require_unreserved(request.header_names)
         message = await _message(operation, request)
         if asyncio.get_running_loop().time() - began > STALE_SECONDS:
             caller = await self._chain.admit(activity, authorization)

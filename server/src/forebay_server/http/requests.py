@@ -42,6 +42,11 @@ class Request:
         self._complete = False
         self._headers: dict[bytes, list[str]] | None = None
 
+    @property
+    def header_names(self) -> list[str]:
+        """The names of all headers, in lower case."""
+        return [name.decode("latin-1") for name, _ in self.scope["headers"]]
+
     def headers(self, name: str) -> list[str]:
         """The values of all headers of that lower-case name."""
         if self._headers is None:

@@ -17,6 +17,7 @@ from forebay_server.audit.activity import Activity
 from forebay_server.failures import failure_of
 from forebay_server.governance.caller import Call
 from forebay_server.governance.chain import Chain
+from forebay_server.governance.reserved_metadata import require_unreserved
 from forebay_server.metrics.calls import UNKNOWN, CallMeter, Outcome
 from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.status import grpc_code, trailers
@@ -42,6 +43,7 @@ class Gate:
             try:
                 async with self._drain.running():
                     caller = await self._chain.admit(activity, _headers(context, "authorization"))
+                    require_unreserved(name for name, _ in context.invocation_metadata() or ())
                     yield Call(caller, _deadline(context), activity.trace_parent, activity)
             # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
             except Exception as error:
