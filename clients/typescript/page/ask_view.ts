@@ -93,6 +93,7 @@ export class AskView {
       this.#retrieved(event.retrieved);
     } else if (event.restarted) {
       this.#text.clear();
+      this.#passages.forgetCitations();
       this.#status.say("busy", "The answer begins anew: what was written of it broke off.");
     } else if (event.delta) {
       this.#text.append(event.delta.text ?? "");

@@ -42,6 +42,11 @@ export class PassageList {
     this.#shown[passage]?.classList.add("cited");
   }
 
+  /** The answer begins anew, and rests on none yet. */
+  forgetCitations(): void {
+    this.#shown.forEach((each) => each.classList.remove("cited"));
+  }
+
   titleOf = (passage: number): string => this.#titles[passage] ?? "";
 }
 

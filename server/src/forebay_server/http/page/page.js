@@ -1250,6 +1250,10 @@ var PassageList = class {
   cite(passage) {
     this.#shown[passage]?.classList.add("cited");
   }
+  /** The answer begins anew, and rests on none yet. */
+  forgetCitations() {
+    this.#shown.forEach((each) => each.classList.remove("cited"));
+  }
   titleOf = (passage) => this.#titles[passage] ?? "";
 };
 function titleOf(passage) {
@@ -1402,6 +1406,7 @@ var AskView = class {
       this.#retrieved(event.retrieved);
     } else if (event.restarted) {
       this.#text.clear();
+      this.#passages.forgetCitations();
       this.#status.say("busy", "The answer begins anew: what was written of it broke off.");
     } else if (event.delta) {
       this.#text.append(event.delta.text ?? "");
