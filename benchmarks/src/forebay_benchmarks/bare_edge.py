@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,22 +28,11 @@ class BareEdge:
 async def bare_edge(config: BareEdge) -> AsyncIterator[AsyncMeasure | None]:
     """Serve until the parent closes; measures nothing."""
     producer = BareProducer(config.kafka)
-    numbers = itertools.count()
+    write = two_writes(producer, config.records)
     answer = Query(name="queries/bare", state=Query.STATE_QUEUED).SerializeToString()
 
     async def submit(_request: bytes, _context: object) -> bytes:
-        number = str(next(numbers)).encode()
-        await asyncio.gather(
-            *(
-                producer.send(
-                    topic,
-                    number.rjust(shape.key, b"0"),
-                    b"v" * shape.value,
-                    shape.headers_to_send(),
-                )
-                for topic, shape in config.records
-            )
-        )
+        await write()
         return answer
 
     server = grpc.aio.server()
@@ -58,3 +47,26 @@ async def bare_edge(config: BareEdge) -> AsyncIterator[AsyncMeasure | None]:
     finally:
         await server.stop(None)
         await producer.close()
+
+
+def two_writes(
+    producer: BareProducer, records: tuple[tuple[str, RecordShape], ...]
+) -> Callable[[], Awaitable[None]]:
+    """What writes a record of each shape to its topic, and returns once all are acknowledged."""
+    numbers = itertools.count()
+
+    async def write() -> None:
+        number = str(next(numbers)).encode()
+        await asyncio.gather(
+            *(
+                producer.send(
+                    topic,
+                    number.rjust(shape.key, b"0"),
+                    b"v" * shape.value,
+                    shape.headers_to_send(),
+                )
+                for topic, shape in records
+            )
+        )
+
+    return write

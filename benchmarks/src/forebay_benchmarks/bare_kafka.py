@@ -19,6 +19,7 @@ from forebay_benchmarks.errors import BenchmarkError
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
+_BATCH = 1_000  # records
 _Report = tuple[asyncio.Future[None], confluent_kafka.KafkaError | None]
 
 
@@ -125,6 +126,28 @@ class BareProducer:
                 future.set_result(None)
 
 
+class Tail:
+    """Reads one topic from its end, in the calling thread."""
+
+    def __init__(self, kafka: Mapping[str, str], topic: str) -> None:
+        """Connect and read from here on."""
+        self._opened = _consumer(kafka)
+        self._consumer = self._opened.__enter__()
+        _assign_ends(self._consumer, topic)
+
+    def read(self, seconds: float) -> list[tuple[bytes, bytes]]:
+        """Keys and values of what is there, once there is something; nothing after that time."""
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        found = [first, *self._consumer.consume(_BATCH, 0)]
+        return [(m.key() or b"", m.value() or b"") for m in found if m.error() is None]
+
+    def close(self) -> None:
+        """Leave."""
+        self._opened.__exit__(None, None, None)
+
+
 class Hop:
     """Reads one topic from its end and writes another, both in the calling thread."""
 
@@ -134,12 +157,7 @@ class Hop:
         self._producer = _producer(kafka)
         self._opened = _consumer(kafka)
         self._consumer = self._opened.__enter__()
-        self._consumer.assign(
-            [
-                confluent_kafka.TopicPartition(reads, partition, end)
-                for partition, end in _ends(self._consumer, reads).items()
-            ]
-        )
+        _assign_ends(self._consumer, reads)
         self._consumer.poll(_POLL_SECONDS)  # the first fetch also connects
 
     def write(self, record: RecordShape, key: bytes) -> None:
@@ -178,6 +196,15 @@ def _consumer(kafka: Mapping[str, str]) -> Iterator[confluent_kafka.Consumer]:
         yield consumer
     finally:
         consumer.close()
+
+
+def _assign_ends(consumer: confluent_kafka.Consumer, topic: str) -> None:
+    consumer.assign(
+        [
+            confluent_kafka.TopicPartition(topic, partition, end)
+            for partition, end in _ends(consumer, topic).items()
+        ]
+    )
 
 
 def _ends(consumer: confluent_kafka.Consumer, topic: str) -> dict[int, int]:

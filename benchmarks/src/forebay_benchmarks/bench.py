@@ -20,7 +20,7 @@ _TERMINATED = 128 + signal.SIGTERM  # what shells say of a program that ended by
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Shorter and fewer rounds: at most four minutes.")
+@click.option("--quick", is_flag=True, help="Shorter and fewer rounds: about eight minutes in all.")
 @click.option(
     "--json",
     "json_path",

@@ -16,7 +16,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the report. `unit` is `1/s`, where more is better, or `ms`, where less is."""
+    """One line of the report. `unit` is `1/s`, where more is better; in `ms` and `KiB` less is."""
 
     unit: str
     rounds: Rounds
@@ -51,5 +51,12 @@ class Figure:
         """A percentile of each round, in ms, over the rounds."""
         return spread(samples, lambda sample: sample.milliseconds(share))
 
+    @property
+    def counts_calls(self) -> bool:
+        """Whether there are latencies."""
+        return self.unit != "KiB"
+
     def _value(self, sample: Sample) -> float:
+        if not self.counts_calls:
+            return sample.amount / 1024
         return sample.rate if self.unit == "1/s" else sample.milliseconds(0.5)

@@ -22,7 +22,7 @@ def as_json(figure: Figure) -> dict[str, object]:
         "floor_is": figure.floor_is,
         "system_is": figure.system_is,
     }
-    for share, name in ((0.5, "p50_ms"), (0.99, "p99_ms")):
+    for share, name in ((0.5, "p50_ms"), (0.99, "p99_ms")) if figure.counts_calls else ():
         report[name] = {
             side: round(figure.latency(samples, share).median, 2) for side, samples in both.items()
         }
@@ -65,6 +65,8 @@ def _with_ends(value: Spread) -> str:
 
 
 def _beside(figure: Figure, share: float) -> str:
+    if not figure.counts_calls:
+        return ""
     floor = figure.latency(figure.rounds.floor, share).median
     system = figure.latency(figure.rounds.system, share).median
     return f"{floor:.1f} | {system:.1f}"

@@ -19,7 +19,7 @@ class Plan:
     warm_up_seconds: float
 
 
-QUICK = Plan(rounds=3, seconds=3.0, warm_up_seconds=1.5)  # six scenarios stay below four minutes
+QUICK = Plan(rounds=3, seconds=3.0, warm_up_seconds=1.5)  # all scenarios take about eight minutes
 LONG = Plan(rounds=7, seconds=10.0, warm_up_seconds=5.0)
 
 

@@ -12,12 +12,14 @@ class Sample:
     """One round of one side: how long it took (seconds) and a latency (seconds) per call.
 
     A failed call has no latency; it counts in `failures`, and `failure` tells of one of them.
+    `amount`, in bytes, is measured in place of calls where memory is.
     """
 
     seconds: float
     latencies: tuple[float, ...]
     failures: int = 0
     failure: str = ""
+    amount: float = 0.0
 
     @property
     def rate(self) -> float:

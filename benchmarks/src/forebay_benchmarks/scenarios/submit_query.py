@@ -21,7 +21,7 @@ def submit_query(stand: Stand, plan: Plan) -> Figure:
     bare_load = SubmitLoad(f"{LOOPBACK}:{free_port()}", load.token)
     with Child(submit_load, load) as system:
         system.measure(_SHORT)
-        bare = BareEdge(bare_load.target, stand.kafka, _records(stand))
+        bare = BareEdge(bare_load.target, stand.kafka, shapes_of_a_question(stand))
         with Child(bare_edge, bare), Child(submit_load, bare_load) as floor:
             rounds = alternate(floor.measure, system.measure, plan)
     how = f"{load.in_flight} in flight over {load.channels} connections; workers stopped"
@@ -33,7 +33,8 @@ def submit_query(stand: Stand, plan: Plan) -> Figure:
     )
 
 
-def _records(stand: Stand) -> tuple[tuple[str, RecordShape], ...]:
+def shapes_of_a_question(stand: Stand) -> tuple[tuple[str, RecordShape], ...]:
+    """Topics of a baseline's own, and the shapes of what SubmitQuery writes to the real ones."""
     names = (topic_of(QueryRecord).name, topic_of(AnswerRecord).name)
     for name in names:
         create_topic(stand.kafka, f"bench.{name}", like=name)
