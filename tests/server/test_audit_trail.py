@@ -58,6 +58,25 @@ async def test_a_log_that_is_away_costs_bounded_memory_and_no_time(
     assert said.__dict__["calls"] == lost
 
 
+async def test_what_a_refused_stream_had_shown_is_never_told_by_a_number() -> None:
+    registry = CollectorRegistry()
+    away = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", delivery_timeout=0.5)
+    signer = EnvelopeSigner(json.dumps(private_jwk(Ed25519PrivateKey.generate(), "e1")))
+    shown = AuditRecord(name="audit-records/a", outcome=AuditRecord.OUTCOME_DENIED, count=1)
+    shown.delivery.events = 1
+    async with (
+        Publisher(away) as publisher,
+        AuditTrail(publisher, signer, AuditMeter(registry)) as trail,
+    ):
+        for _ in range(2 * SINGLE_REFUSALS):
+            trail.write(shown, NOBODY, None)
+    outcomes = {
+        outcome: registry.get_sample_value("forebay_edge_audit_records_total", {"outcome": outcome})
+        for outcome in ("summed", "dropped")
+    }
+    assert outcomes == {"summed": 0, "dropped": 2 * SINGLE_REFUSALS}
+
+
 @pytest.fixture
 def refusals() -> Iterator[AuditRecord]:
     """Refusals as a chain tells them, one after another."""

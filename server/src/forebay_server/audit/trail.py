@@ -99,7 +99,8 @@ class AuditTrail:
 
     def write(self, record: AuditRecord, who: Identity, trace_parent: bytes | None) -> None:
         """Take a record; never waits and never fails."""
-        refused = record.outcome != AuditRecord.OUTCOME_ALLOWED
+        # A stream that ends in a refusal may have shown something: no number tells which passages.
+        refused = record.outcome != AuditRecord.OUTCOME_ALLOWED and not record.HasField("delivery")
         if refused and not self._floods.is_single(who):
             if self._floods.count(record, who):
                 self._meter.summed.inc()
@@ -134,13 +135,26 @@ class AuditTrail:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _send(self, entry: _Entry) -> None:
-        name, spec = entry.record.name, topic_of(AuditRecord)
-        token = self._signer.seal(entry.who, record_type(AuditRecord), entry.value, Statement(name))
-        writing = self._publisher.publish_value(
-            spec, entry.value, key=name, identity_token=token, trace_parent=entry.trace_parent
-        )
+        try:
+            writing = self._publish(entry)
+        except Exception as error:  # noqa: BLE001 behind one defective record wait all others
+            # Its text could quote the record.
+            log.error("an audit record is defective: %s", type(error).__name__)  # noqa: TRY400
+            self._held_bytes -= entry.size
+            self._drop(entry.record.count)
+            return
         self._under_way.add(writing)
         writing.add_done_callback(partial(self._landed, entry))
+
+    def _publish(self, entry: _Entry) -> asyncio.Future[Position]:
+        name, kind = entry.record.name, record_type(AuditRecord)
+        return self._publisher.publish_value(
+            topic_of(AuditRecord),
+            entry.value,
+            key=name,
+            identity_token=self._signer.seal(entry.who, kind, entry.value, Statement(name)),
+            trace_parent=entry.trace_parent,
+        )
 
     def _landed(self, entry: _Entry, writing: asyncio.Future[Position]) -> None:
         self._under_way.discard(writing)
