@@ -152,7 +152,11 @@ async def test_a_head_without_an_end_is_cut(edge: HttpEdge) -> None:
 
 
 PATHS: list[tuple[str, bytes, int, str]] = [
-    ("GET", b"/", 404, "METHOD_UNKNOWN"),
+    ("POST", b"/", 405, "METHOD_UNKNOWN"),
+    ("GET", b"/page/", 404, "METHOD_UNKNOWN"),
+    ("GET", b"/page/x/../page.js", 404, "METHOD_UNKNOWN"),
+    ("GET", b"/page%2Fpage.js", 404, "METHOD_UNKNOWN"),
+    ("POST", b"/development/token", 404, "METHOD_UNKNOWN"),
     ("GET", b"/nothing", 404, "METHOD_UNKNOWN"),
     ("GET", b"/v1", 404, "METHOD_UNKNOWN"),
     ("GET", b"/v1/", 404, "METHOD_UNKNOWN"),
