@@ -11,6 +11,7 @@ from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeSigner, Statement
+from forebay_kafka.envelope_keys import signing_keys
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import record_type
@@ -63,5 +64,5 @@ def envelope(system: System, query: str, asker: tuple[str, str]) -> bytes:
         limits=GenerationLimits("", 1024, 4096),
         policy_version="test",
     )
-    signer = EnvelopeSigner.from_file(system.state.secrets / "envelope-key.json")
+    signer = EnvelopeSigner(signing_keys((system.state.secrets / "envelope-key.json").read_text()))
     return signer.seal(identity, record_type(QueryRecord), b"", Statement(query))

@@ -11,7 +11,7 @@ import pytest
 from forebay.ingest.v1 import Document, IngestDocumentRequest, IngestServiceStub
 from forebay.query.v1 import GetCallerRequest, QueryServiceStub, SubmitQueryRequest
 from forebay.records.v1 import DocumentRecord, QueryRecord
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.records import Received, RecordReader
 from forebay_kafka.topics import (
     IDENTITY_HEADER,
@@ -117,9 +117,8 @@ def document() -> IngestDocumentRequest:
 
 
 async def check_log(watched: RecordsSince, system: System, tenant: str, count: int) -> None:
-    verifier = EnvelopeVerifier.from_file(
-        Path(system.programs["edge"].program.env["FOREBAY_ENVELOPE_JWKS_FILE"])
-    )
+    jwks = Path(system.programs["edge"].program.env["FOREBAY_ENVELOPE_JWKS_FILE"])
+    verifier = VerificationKeyFile(jwks).verifier
     reader = RecordReader(verifier)
     messages = await asyncio.to_thread(watched.read)
     for each in messages:

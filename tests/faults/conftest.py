@@ -15,6 +15,7 @@ from forebay.client import AsyncClient, ForebayError, RetryPolicy
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.broker import KafkaBroker
 from forebay_standalone.issuer import every_scope
+from forebay_standalone.ports import LOOPBACK, free_port
 from forebay_standalone.postgres_server import PostgresServer
 from forebay_standalone.system import System
 
@@ -60,7 +61,8 @@ def models(model_server: ModelServer) -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="session")
 def shared_system(model_server: ModelServer) -> Iterator[System]:
-    with running(options(model_server)) as system:
+    figures = {"edge": {"FOREBAY_METRICS_ADDRESS": f"{LOOPBACK}:{free_port()}"}}
+    with running(options(model_server, program_env=figures)) as system:
         yield system
 
 

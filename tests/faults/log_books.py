@@ -26,10 +26,10 @@ from forebay.records.v1 import (
     QueryRecord,
 )
 from forebay_kafka.answer_fold import TERMINAL, AnswerFold
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.errors import KafkaError
 from forebay_kafka.polling import poll_batch
-from forebay_kafka.records import Received, RecordReader
+from forebay_kafka.records import Received, RecordReader, Verified
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import topic_of
 from forebay_standalone.system import System
@@ -74,15 +74,11 @@ class LogBooks:
 
     def answers(self) -> dict[str, Told]:
         """Every query with an answer record, folded as all readers fold it."""
-        reader = RecordReader(EnvelopeVerifier.from_file(self._jwks))
         told: dict[str, Told] = {}
-        for received in self.records(AnswerRecord):
-            try:
-                message = reader.read(received).message
-            except KafkaError:
-                continue  # poison counts for nobody
-            if isinstance(message, AnswerRecord):
-                _take(told.setdefault(message.event.query, Told()), message, received)
+        for verified in self.believed(AnswerRecord):
+            if isinstance(verified.message, AnswerRecord):
+                name = verified.message.event.query
+                _take(told.setdefault(name, Told()), verified.message, verified.source)
         return told
 
     def contexts(self) -> dict[str, float]:
@@ -99,6 +95,16 @@ class LogBooks:
             with suppress(DecodeError):  # poison may stand there too
                 found.append(DeadLetter.FromString(each.value or b""))
         return [letter for letter in found if letter.group]
+
+    def believed(self, record: type[Message]) -> Iterator[Verified[Message]]:
+        """All records of a topic that the edge vouches for."""
+        reader = RecordReader(VerificationKeyFile(self._jwks).verifier)
+        for received in self.records(record):
+            try:
+                verified = reader.read(received)
+            except KafkaError:
+                continue  # poison counts for nobody
+            yield verified
 
     def records(self, record: type[Message]) -> Iterator[Received]:
         """All records of a topic up to its present end."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import confluent_kafka
 
 from forebay.records.v1 import Topic
-from forebay_kafka.records import Received
+from forebay_kafka.records import CAUSES, Received
 from forebay_kafka.settings import MAX_RECORD_BYTES
 from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, TOPICS, TopicSpec
 from forebay_standalone.system import System
+
+from .forgers import Forgers, token_of
 
 SEND_SECONDS = 20.0
 LARGE = b"\xff" * (MAX_RECORD_BYTES - 4096)  # what the log still takes
@@ -29,8 +31,8 @@ class Poison:
 
 
 def poison_for(spec: TopicSpec, good: Received) -> Iterator[Poison]:
-    """Every kind, made from a record that is in order."""
-    whole = Poison("", spec, good.partition, good.key, good.value, good.headers)
+    """Every kind that is wrong by itself, made from a record that is in order."""
+    whole = whole_of(spec, good)
     value = good.value or b""
     yield replace(whole, kind="truncated", value=value[: len(value) // 2] + b"\xff")
     yield replace(whole, kind="empty", value=b"")
@@ -40,7 +42,6 @@ def poison_for(spec: TopicSpec, good: Received) -> Iterator[Poison]:
     yield replace(whole, kind="of an unknown version", headers=_typed(good, UNKNOWN_TYPE))
     yield replace(whole, kind="of another type", headers=_typed(good, _another(spec)))
     yield replace(whole, kind="without identity", headers=_without(good, IDENTITY_HEADER))
-    yield replace(whole, kind="with a forged identity", headers=_forged(good))
     if spec.cleanup == Topic.CLEANUP_DELETE:
         yield replace(whole, kind="without a key", key=None)
         yield replace(whole, kind="without a value", value=None)
@@ -48,6 +49,36 @@ def poison_for(spec: TopicSpec, good: Received) -> Iterator[Poison]:
     else:
         yield replace(whole, kind="with the key of another", key=b"somebody/else")
         yield replace(whole, kind="a tombstone of nothing", key=b"/\xff@", value=None, headers=())
+
+
+def forgeries_of(
+    spec: TopicSpec, good: Received, other: Received, forgers: Forgers
+) -> Iterator[Poison]:
+    """Every kind of envelope that is not the record's; `other` is another one of its topic."""
+    whole = whole_of(spec, good)
+    bare, token = _without(good, IDENTITY_HEADER), (IDENTITY_HEADER, token_of(good))
+    for kind, forged in forgers.forged(good).items():
+        yield replace(whole, kind=kind, headers=(*bare, (IDENTITY_HEADER, forged)))
+    yield replace(whole, kind="with its envelope twice", headers=(*bare, token, token))
+    strange = (IDENTITY_HEADER, token_of(other))
+    yield replace(whole, kind="with the envelope of another", headers=(*bare, strange))
+    yield replace(whole, kind="with another's envelope too", headers=(*bare, token, strange))
+    yield replace(whole, kind="under the key of another", key=other.key)
+    yield replace(whole, kind="with the value of another", value=other.value)
+
+
+def copies_of(good: Received, to: TopicSpec) -> Iterator[Poison]:
+    """A good record on a topic that it was not written for, as it is and as if it belonged."""
+    whole = whole_of(to, replace(good, partition=0))
+    yield replace(whole, kind=f"copied from {good.topic}")
+    own_type = _typed(good, to.record.DESCRIPTOR.full_name.encode())
+    if to.record not in CAUSES:  # its envelope covers the value
+        yield replace(whole, kind=f"of {good.topic} in disguise", headers=own_type)
+
+
+def whole_of(spec: TopicSpec, good: Received) -> Poison:
+    """The record as it is, not poison yet."""
+    return Poison("", spec, good.partition, good.key, good.value, good.headers)
 
 
 def is_tombstone(poison: Poison) -> bool:
@@ -80,11 +111,6 @@ def send(system: System, poisons: Sequence[Poison]) -> None:
 
 def _typed(good: Received, name: bytes) -> tuple[tuple[str, bytes], ...]:
     return (*_without(good, RECORD_TYPE_HEADER), (RECORD_TYPE_HEADER, name))
-
-
-def _forged(good: Received) -> tuple[tuple[str, bytes], ...]:
-    token = dict(good.headers).get(IDENTITY_HEADER, b"a.b.c")
-    return (*_without(good, IDENTITY_HEADER), (IDENTITY_HEADER, token[:-8] + b"AAAAAAAA"))
 
 
 def _without(good: Received, name: str) -> tuple[tuple[str, bytes], ...]:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from forebay.policy.v1 import Visibility
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import signing_keys, verification_keys
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import record_type
@@ -45,7 +46,12 @@ def new_authority(key_id: str = "2026-11") -> Authority:
     private = {**algorithm.to_jwk(key, as_dict=True), "kid": key_id}
     public = {name: value for name, value in private.items() if name != "d"}
     jwks = json.dumps({"keys": [public]})
-    return Authority(EnvelopeSigner(json.dumps(private)), EnvelopeVerifier(jwks), jwks, key)
+    return Authority(
+        EnvelopeSigner(signing_keys(json.dumps(private))),
+        EnvelopeVerifier(verification_keys(jwks)),
+        jwks,
+        key,
+    )
 
 
 @pytest.fixture(scope="session")

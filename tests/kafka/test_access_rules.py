@@ -38,6 +38,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
         broker.wait_ready()
         admin = TopicAdmin(settings(broker, "admin"), TOPIC_SETTINGS)
         admin.apply()
+        # The first writer waits until partitions and coordinators have their leaders.
+        as_admin = settings(broker, "admin").client_options()
+        assert set(written(as_admin, [spec.name for spec in TOPICS]).values()) == {None}
         yield broker
     finally:
         broker.stop()

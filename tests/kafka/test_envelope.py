@@ -20,6 +20,7 @@ from forebay_kafka.envelope import (
     EnvelopeVerifier,
     Statement,
 )
+from forebay_kafka.envelope_keys import signing_keys, verification_keys
 from forebay_kafka.errors import IdentityInvalid
 from forebay_kafka.identity import GenerationLimits, Grant, Identity
 
@@ -192,7 +193,7 @@ def test_what_is_asked_for_again_and_again_is_not_judged_again(
     authority: Any, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forebay_kafka.envelope.CACHED_VERDICTS", 4)
-    verifier = EnvelopeVerifier(authority.jwks)
+    verifier = EnvelopeVerifier(verification_keys(authority.jwks))
     long_answer = authority.seal(RECORD, identity, STATEMENT)
     first = verifier.verify(long_answer)
     for number in range(10):
@@ -203,25 +204,21 @@ def test_what_is_asked_for_again_and_again_is_not_judged_again(
 def test_keys_are_checked_when_they_are_read(authority: Any) -> None:
     public = authority.jwks
     with pytest.raises(ValueError, match="private"):
-        EnvelopeSigner(json.dumps(json.loads(public)["keys"][0]))
+        signing_keys(json.dumps(json.loads(public)["keys"][0]))
     with pytest.raises(ValueError, match="empty"):
-        EnvelopeVerifier('{"keys": []}')
+        verification_keys('{"keys": []}')
     nameless = {k: v for k, v in json.loads(public)["keys"][0].items() if k != "kid"}
     with pytest.raises(ValueError, match="kid"):
-        EnvelopeVerifier(json.dumps({"keys": [nameless]}))
+        verification_keys(json.dumps({"keys": [nameless]}))
 
 
-def test_a_new_key_is_good_beside_the_old_one(
-    authority: Any, identity: Identity, tmp_path: Any
-) -> None:
+def test_a_new_key_is_good_beside_the_old_one(authority: Any, identity: Identity) -> None:
     fresh = Ed25519PrivateKey.generate()
     private = {**jwt.get_algorithm_by_name("EdDSA").to_jwk(fresh, as_dict=True), "kid": "2026-12"}
     public = {name: value for name, value in private.items() if name != "d"}
     both = {"keys": [*json.loads(authority.jwks)["keys"], public]}
-    (tmp_path / "jwks.json").write_text(json.dumps(both))
-    (tmp_path / "key.json").write_text(json.dumps(private))
-    verifier = EnvelopeVerifier.from_file(tmp_path / "jwks.json")
-    signer = EnvelopeSigner.from_file(tmp_path / "key.json")
+    verifier = EnvelopeVerifier(verification_keys(json.dumps(both)))
+    signer = EnvelopeSigner(signing_keys(json.dumps(private)))
     new = signer.seal(identity, "t", b"", STATEMENT)
     assert verifier.verify(new).identity == identity
     assert verifier.verify(authority.seal(RECORD, identity, STATEMENT)).identity == identity

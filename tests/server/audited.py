@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import AuditRecord
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.identity import Identity
 from forebay_kafka.records import Received, RecordReader
 
@@ -37,7 +37,7 @@ class AuditReader:
 
     def __init__(self, log: LogReader, installation: Installation) -> None:
         self._log = log
-        verifier = EnvelopeVerifier.from_file(installation.settings.envelope_jwks_file)
+        verifier = VerificationKeyFile(installation.settings.envelope_jwks_file).verifier
         self._reader = RecordReader(verifier)
 
     async def told(self, count: int) -> list[Told]:

@@ -15,6 +15,7 @@ from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, Passage, Query
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import signing_keys, verification_keys
 from forebay_kafka.identity import GenerationLimits, Grant
 from forebay_kafka.records import Received, RecordReader, record_type
 from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
@@ -41,8 +42,10 @@ NAME = "queries/abc"
 ASKED_AT = 1_700_000_000.0
 DEADLINE = ASKED_AT + 60
 KEY = Ed25519PrivateKey.generate()
-SIGNER = EnvelopeSigner(json.dumps(private_jwk(KEY, "e1")))
-RECORDS = RecordReader(EnvelopeVerifier(json.dumps({"keys": [public_jwk(KEY, "e1")]})))
+SIGNER = EnvelopeSigner(signing_keys(json.dumps(private_jwk(KEY, "e1"))))
+RECORDS = RecordReader(
+    EnvelopeVerifier(verification_keys(json.dumps({"keys": [public_jwk(KEY, "e1")]})))
+)
 CURSORS = Cursors(SealSecrets(b"s" * 32))
 CALLER = Caller(
     issuer="https://id.example",

@@ -1,5 +1,6 @@
 """The audit's way into the log is bounded, and says what did not fit."""
 
+import asyncio
 import json
 import logging
 import time
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import AuditRecord
 from forebay_kafka.envelope import EnvelopeSigner
+from forebay_kafka.envelope_keys import signing_keys
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.settings import KafkaSettings
 from forebay_server.audit.activity import NOBODY, Activity
@@ -31,6 +33,22 @@ def read_of_much() -> AuditRecord:
     return record
 
 
+async def test_without_a_key_that_may_vouch_records_wait_and_the_end_still_comes() -> None:
+    registry = CollectorRegistry()
+    key = private_jwk(Ed25519PrivateKey.generate(), "e1")
+    signer = EnvelopeSigner(signing_keys(json.dumps(key)), lambda _id, _time: False)
+    nowhere = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", options={"log_level": 0})
+    async with (
+        asyncio.timeout(10),
+        Publisher(nowhere) as publisher,
+        AuditTrail(publisher, signer, AuditMeter(registry)) as trail,
+    ):
+        trail.write(read_of_much(), NOBODY, None)
+        await asyncio.sleep(0)
+    lost = registry.get_sample_value("forebay_edge_audit_records_total", {"outcome": "dropped"})
+    assert lost == 1
+
+
 async def test_a_log_that_is_away_costs_bounded_memory_and_no_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -40,7 +58,7 @@ async def test_a_log_that_is_away_costs_bounded_memory_and_no_time(
     record = read_of_much()
     fitting = MAX_HELD_BYTES // record.ByteSize()
     async with Publisher(away) as publisher:
-        signer = EnvelopeSigner(json.dumps(key))
+        signer = EnvelopeSigner(signing_keys(json.dumps(key)))
         with caplog.at_level(logging.ERROR, "forebay_server.audit.trail"):
             async with AuditTrail(publisher, signer, AuditMeter(registry)) as trail:
                 began = time.perf_counter()
@@ -61,7 +79,9 @@ async def test_a_log_that_is_away_costs_bounded_memory_and_no_time(
 async def test_what_a_refused_stream_had_shown_is_never_told_by_a_number() -> None:
     registry = CollectorRegistry()
     away = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", delivery_timeout=0.5)
-    signer = EnvelopeSigner(json.dumps(private_jwk(Ed25519PrivateKey.generate(), "e1")))
+    signer = EnvelopeSigner(
+        signing_keys(json.dumps(private_jwk(Ed25519PrivateKey.generate(), "e1")))
+    )
     shown = AuditRecord(name="audit-records/a", outcome=AuditRecord.OUTCOME_DENIED, count=1)
     shown.delivery.events = 1
     async with (

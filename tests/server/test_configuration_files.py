@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from forebay.policy.v1 import Visibility
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.errors import TierUnknown
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.issuers import read_issuers
 from forebay_server.governance.policy import Policy
 from forebay_server.settings import ServerSettings, read_settings, split_address

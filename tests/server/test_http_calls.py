@@ -365,7 +365,7 @@ async def test_the_envelopes_public_keys_are_shown_and_nothing_private(
     installation: Installation,
 ) -> None:
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": "eA", "d": "secret", "kid": "e1"}
-    options = HttpOptions(envelope_jwks=json.dumps({"keys": [jwk]}))
+    options = HttpOptions(envelope_jwks=lambda: json.dumps({"keys": [jwk]}))
     async with shelf_edge(installation.settings, options) as edge:
         answer = await edge.http.get("/.well-known/jwks.json")
     assert answer.json() == {"keys": [{name: jwk[name] for name in ("kty", "crv", "x", "kid")}]}

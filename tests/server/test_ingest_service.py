@@ -23,7 +23,7 @@ from forebay.ingest.v1 import (
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import GetCallerRequest, QueryServiceStub
 from forebay.records.v1 import DocumentRecord, DocumentUpdate
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.records import RecordReader
 from forebay_server.request_ids import RequestIds
 from forebay_standalone.broker import KafkaBroker
@@ -43,7 +43,7 @@ def stub(channel: grpc.aio.Channel) -> Any:
 
 @pytest.fixture
 def records(installation: Installation) -> RecordReader:
-    return RecordReader(EnvelopeVerifier.from_file(installation.settings.envelope_jwks_file))
+    return RecordReader(VerificationKeyFile(installation.settings.envelope_jwks_file).verifier)
 
 
 def ingest(**changed: Any) -> IngestDocumentRequest:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 from pydantic import SecretStr
 
-from forebay_server.governance.configuration_file import ConfigurationInvalid
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.limits import redis_store
 from forebay_server.limits.memory_store import MemoryStore
 from forebay_server.limits.redis_store import RedisStore

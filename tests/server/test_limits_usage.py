@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from forebay.query.v1 import Usage
 from forebay.records.v1 import QueryRecord, UsageRecord
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import signing_keys, verification_keys
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import Received, RecordReader, record_type
 from forebay_kafka.settings import KafkaSettings
@@ -25,9 +26,11 @@ from .keys import private_jwk, public_jwk
 from .limited import Turned, caller
 
 KEY = Ed25519PrivateKey.generate()
-SIGNER = EnvelopeSigner(json.dumps(private_jwk(KEY, "e1")))
-FORGER = EnvelopeSigner(json.dumps(private_jwk(Ed25519PrivateKey.generate(), "e1")))
-RECORDS = RecordReader(EnvelopeVerifier(json.dumps({"keys": [public_jwk(KEY, "e1")]})))
+SIGNER = EnvelopeSigner(signing_keys(json.dumps(private_jwk(KEY, "e1"))))
+FORGER = EnvelopeSigner(signing_keys(json.dumps(private_jwk(Ed25519PrivateKey.generate(), "e1"))))
+RECORDS = RecordReader(
+    EnvelopeVerifier(verification_keys(json.dumps({"keys": [public_jwk(KEY, "e1")]})))
+)
 
 
 class Generation:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.composition import INGEST_SERVICE, QUERY_SERVICE
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy_command import (
     FILE_VARIABLE,
     add_policy_arguments,

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from forebay.policy.v1 import Visibility
+from forebay_kafka.watched_file import MAX_BYTES, ConfigurationInvalid
 from forebay_server.errors import TierUnknown
-from forebay_server.governance.configuration_file import MAX_BYTES, ConfigurationInvalid
 from forebay_server.governance.policy import Policy
 
 FILE = Path("policy.yaml")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from forebay_kafka.identity import Grant
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.errors import CollectionReadOnly
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy import Policy
 from forebay_server.governance.shares import MAX_RECEIVED, require_own, searched
 

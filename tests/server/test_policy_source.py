@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from forebay.policy.v1 import Visibility
-from forebay_server.governance.configuration_file import MAX_BYTES, ConfigurationInvalid
+from forebay_kafka.watched_file import MAX_BYTES, ConfigurationInvalid
 from forebay_server.governance.policy import Policy
 from forebay_server.governance.policy_source import PolicySource
 
@@ -257,13 +257,15 @@ class Said(logging.Handler):
 
 @pytest.fixture
 def said() -> Iterator[Said]:
-    handler, logger = Said(), logging.getLogger("forebay_server.governance")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    handler = Said()
+    loggers = [logging.getLogger(f"forebay_{name}") for name in ("server.governance", "kafka")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     yield handler
-    logger.setLevel(level)
-    logger.removeHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(handler)
 
 
 async def test_the_watch_sees_changes_by_itself_and_outlives_bad_ones(

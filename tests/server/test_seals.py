@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forebay.query.v1 import SubmitQueryRequest
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.answers.errors import CursorInvalid
 from forebay_server.request_ids import RequestIds, time_of
 from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.encoding import decode, encode
 from forebay_server.seals.query_names import Asker, QueryNames
-from forebay_server.seals.secrets import SealSecrets
+from forebay_server.seals.secrets import SealFile, SealSecrets
 
 SECRET, OTHER = secrets.token_bytes(32), secrets.token_bytes(32)
 NAMES, CURSORS = QueryNames(SealSecrets(SECRET)), Cursors(SealSecrets(SECRET))
@@ -167,6 +168,39 @@ def test_the_former_secret_still_opens_and_no_longer_seals() -> None:
     assert QueryNames(SealSecrets(OTHER)).opened(ASKER, NAME) is None
 
 
+def test_a_call_that_is_tried_again_across_a_change_of_secrets_finds_its_query() -> None:
+    since = time_of(ID) + 0.001
+    after = UUID(int=ID.int + (1 << 80))
+    rotated = QueryNames(SealSecrets(OTHER, SECRET, since))
+    assert rotated.derive(ASKER, ID, request()) == NAME
+    assert rotated.derive(ASKER, after, request()) == QueryNames(SealSecrets(OTHER)).derive(
+        ASKER, after, request()
+    )
+
+
+def test_the_time_of_a_secret_decides_what_it_seals_and_never_what_it_opens() -> None:
+    early, late = SealSecrets(OTHER, SECRET, since=2_000.0), SealSecrets(OTHER)
+    assert early.seal("p", b"a", at=1_999.9) == SealSecrets(SECRET).seal("p", b"a")
+    assert early.seal("p", b"a", at=2_000.0) == late.seal("p", b"a")
+    assert early.seal("p", b"a") == late.seal("p", b"a")
+    assert all(
+        early.holds(SealSecrets(each).seal("p", b"a"), "p", b"a") for each in (OTHER, SECRET)
+    )
+
+
+async def test_secrets_change_while_an_edge_runs(tmp_path: Path) -> None:
+    file = tmp_path / "seals"
+    file.write_text(SECRET.hex())
+    seals = SealFile(file)
+    before = Cursors(seals).at(NAME, 7)
+    file.write_text(f"{OTHER.hex()} 2026-11-01T00:00Z\n{SECRET.hex()}\n")
+    await seals.look()
+    await seals.look()
+    assert seals.current == SealSecrets(OTHER, SECRET, 1_793_491_200.0)
+    assert Cursors(seals).at(NAME, 7) == Cursors(SealSecrets(OTHER)).at(NAME, 7)
+    assert Cursors(seals).offset(NAME, before) == 7
+
+
 def test_a_seal_of_one_purpose_is_none_of_another() -> None:
     sealed = SealSecrets(SECRET)
     assert sealed.holds(sealed.seal("cursor", b"a"), "cursor", b"a")
@@ -177,16 +211,27 @@ def test_a_seal_of_one_purpose_is_none_of_another() -> None:
 def test_secrets_are_read_from_a_file_and_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "seals"
     file.write_text(f"{OTHER.hex()}\n{SECRET.hex()}\n")
-    assert SealSecrets.from_file(file) == SealSecrets(OTHER, SECRET)
+    assert SealFile(file).current == SealSecrets(OTHER, SECRET)
     assert SECRET.hex() not in repr(SealSecrets(SECRET))
 
 
-@pytest.mark.parametrize("text", ["", "00" * 31, "xx" * 32, "\n".join(["00" * 32] * 3)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "00" * 31,
+        "xx" * 32,
+        "\n".join(["00" * 32] * 3),
+        "00" * 32 + " soon",
+        "00" * 32 + " 2026-11-28T12:00",
+        "00" * 32 + " 2026-11-28T12:00Z please",
+    ],
+)
 def test_a_seal_file_that_is_weak_or_no_seal_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "seals"
     file.write_text(text)
-    with pytest.raises(ValueError, match=r"secret|hex"):
-        SealSecrets.from_file(file)
+    with pytest.raises(ConfigurationInvalid, match=r"secret|hex"):
+        SealFile(file)
 
 
 def test_two_calls_without_an_id_are_two_queries() -> None:

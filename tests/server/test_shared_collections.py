@@ -20,7 +20,7 @@ from forebay.ingest.v1 import (
 )
 from forebay.query.v1 import GetCallerRequest, QueryServiceStub, SubmitQueryRequest
 from forebay.records.v1 import DocumentRecord, DocumentUpdate, QueryRecord
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.identity import Grant
 from forebay_kafka.records import RecordReader
 
@@ -150,7 +150,7 @@ async def test_a_questions_envelope_says_what_it_may_search_of_others(
     request = SubmitQueryRequest(text="How deep?", collections=collections)
     await QueryServiceStub(channel).SubmitQuery(request, metadata=metadata)
     [received] = log.read(QueryRecord)
-    verifier = EnvelopeVerifier.from_file(installation.settings.envelope_jwks_file)
+    verifier = VerificationKeyFile(installation.settings.envelope_jwks_file).verifier
     envelope = RecordReader(verifier).read(received).envelope
     assert envelope.statement.grants == grants
     assert envelope.identity.tenant == "acme"

@@ -20,6 +20,7 @@ from forebay.records.v1 import AnswerRecord, ContextRecord, QueryRecord
 from forebay_benchmarks.model_server import ModelServer
 from forebay_kafka.answer_fold import AnswerFold
 from forebay_kafka.envelope import EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import verification_keys
 from forebay_kafka.errors import IdentityInvalid
 from forebay_kafka.partitioning import partition_for
 from forebay_kafka.publisher import Publisher
@@ -155,7 +156,7 @@ class Log:
         await self.publisher.publish(record, key=name, identity_token=token)
 
     def _take(self, records: Sequence[Received]) -> None:
-        reader = RecordReader(EnvelopeVerifier(self.place.mint.jwks))
+        reader = RecordReader(EnvelopeVerifier(verification_keys(self.place.mint.jwks)))
         for received in records:
             try:
                 message = reader.read(received).message

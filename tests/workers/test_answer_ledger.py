@@ -10,6 +10,7 @@ import pytest
 from forebay.query.v1 import AnswerEvent
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import verification_keys
 from forebay_kafka.publisher import Position, Publisher
 from forebay_kafka.records import Received, RecordReader, Verified, record_type
 from forebay_kafka.settings import KafkaSettings
@@ -53,7 +54,7 @@ class CountingReader(RecordReader):
     """Counts what it is asked to read."""
 
     def __init__(self) -> None:
-        super().__init__(EnvelopeVerifier(MINT.jwks))
+        super().__init__(EnvelopeVerifier(verification_keys(MINT.jwks)))
         self.reads = 0
 
     def read(self, received: Received) -> Verified:  # type: ignore[type-arg]
@@ -118,7 +119,7 @@ def received(name: str, record: AnswerRecord, offset: int, mint: Mint = MINT) ->
 @pytest.mark.parametrize("asked_first", [True, False])
 async def test_a_forged_record_ends_nothing_and_hides_nothing(*, asked_first: bool) -> None:
     name = "queries/abc"
-    ledger = AnswerLedger(RecordReader(EnvelopeVerifier(MINT.jwks)))
+    ledger = AnswerLedger(RecordReader(EnvelopeVerifier(verification_keys(MINT.jwks))))
     if asked_first:
         ledger.progress(name)
     forged = AnswerRecord(event=AnswerEvent(query=name, cancelled=AnswerEvent.Cancelled()))
@@ -132,7 +133,7 @@ async def test_a_forged_record_ends_nothing_and_hides_nothing(*, asked_first: bo
 
 
 async def test_waiting_for_a_record_ends_with_it_and_not_before() -> None:
-    ledger = AnswerLedger(RecordReader(EnvelopeVerifier(MINT.jwks)))
+    ledger = AnswerLedger(RecordReader(EnvelopeVerifier(verification_keys(MINT.jwks))))
     [record, *_] = answer("queries/abc")
     waits = [
         asyncio.ensure_future(ledger.seen(Position(TOPIC, partition, offset, 0)))

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
-from forebay.records.v1 import QueryRecord
+from forebay.records.v1 import ContextRecord, QueryRecord
 from forebay_kafka.envelope import Envelope, Statement
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.publisher import Publisher
-from forebay_kafka.records import Received
+from forebay_kafka.records import Received, RecordReader, record_type
+from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
 from forebay_workers.ledger.names import SeenNames
 from forebay_workers.models.errors import ModelThrottled
 from forebay_workers.record_loop.errors import DeadlinePassed
@@ -23,8 +25,10 @@ from forebay_workers.retrieval.stage import Retrieval
 from forebay_workers.stage_failure import StageFailure
 
 from .answer_log import AnswerLog
+from .record_loop.minting import Mint, identity_of
 
 NAME = "queries/abc"
+MINT = Mint()
 ANSWER, PASSAGES = SubmitQueryRequest.MODE_ANSWER, SubmitQueryRequest.MODE_RETRIEVE_ONLY
 
 
@@ -62,7 +66,8 @@ def log() -> AnswerLog:
 
 @pytest.fixture
 def stage(search: EmptySearch, log: AnswerLog) -> Retrieval:
-    return Retrieval(cast("Search", search), cast("Publisher", log), log.ledger, SeenNames(), ())
+    contexts = SeenNames(RecordReader(MINT.verifier))
+    return Retrieval(cast("Search", search), cast("Publisher", log), log.ledger, contexts, ())
 
 
 @pytest.mark.parametrize(
@@ -145,3 +150,49 @@ async def test_an_endpoint_that_throttles_slows_the_stage_and_says_for_how_long(
     with pytest.raises(StageFailure) as failure:
         await stage.process(work())
     assert (failure.value.retry, failure.value.retry_after) == (Retry.THROTTLED, 7.0)
+
+
+def context(
+    name: str = NAME, *, key: str = NAME, mint: Mint = MINT, value: bytes | None = None
+) -> Received:
+    """A context as retrieval writes it, under the envelope of its question."""
+    kind, statement = record_type(QueryRecord), Statement(name)
+    token = mint.signer.seal(identity_of("acme"), kind, b"", statement)
+    record = ContextRecord(name=name, text="How deep?")
+    headers = (
+        (RECORD_TYPE_HEADER, record_type(ContextRecord).encode()),
+        (IDENTITY_HEADER, token),
+    )
+    content = record.SerializeToString() if value is None else value
+    return Received(topic_of(ContextRecord).name, 0, 0, 0, key.encode(), content, headers)
+
+
+FORGED_CONTEXTS = {
+    "signed by somebody else": context(mint=Mint()),
+    "under the key of another": context("queries/other"),
+    "with noise": context(value=b"\xff"),
+    "without headers": replace(context(), headers=()),
+    "with a doubled envelope": replace(
+        context(), headers=(*context().headers, context().headers[1])
+    ),
+}
+
+
+def test_a_question_is_done_where_its_context_is_proven() -> None:
+    names = SeenNames(RecordReader(MINT.verifier))
+    names.take(FORGED_CONTEXTS["signed by somebody else"])
+    names.take(context())
+    assert NAME in names
+    assert NAME in names
+    assert "queries/other" not in names
+
+
+@pytest.mark.parametrize("forged", FORGED_CONTEXTS.values(), ids=FORGED_CONTEXTS)
+def test_a_context_that_nobody_vouches_for_keeps_no_question_from_its_answer(
+    forged: Received,
+) -> None:
+    names = SeenNames(RecordReader(MINT.verifier))
+    names.take(forged)
+    assert NAME not in names
+    names.take(context())
+    assert NAME in names

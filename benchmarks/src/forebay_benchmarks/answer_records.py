@@ -1,13 +1,13 @@
 """Records of answers, written in generation's place and as it would."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from forebay.policy.v1 import Visibility
 from forebay.query.v1 import AnswerEvent
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_benchmarks.stand import TENANT, Stand
 from forebay_kafka.envelope import EnvelopeSigner, Statement
+from forebay_kafka.envelope_keys import signing_keys
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.records import record_type
 from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER
@@ -47,7 +47,8 @@ class AnswerSigner:
 
     def __init__(self, stand: Stand) -> None:
         """Take over the edge's key."""
-        self._signer = EnvelopeSigner.from_file(Path(stand.system.state.secrets) / _KEY_FILE)
+        keys = (stand.system.state.secrets / _KEY_FILE).read_text()
+        self._signer = EnvelopeSigner(signing_keys(keys))
         self._identity = Identity(
             issuer=stand.system.issuer.issuer_url,
             tenant=TENANT,

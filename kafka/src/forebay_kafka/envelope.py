@@ -1,24 +1,28 @@
 """The envelope: a signed statement of who caused a record, which rides in a header.
 
-It is a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037). The edge alone holds the private
-key; stages verify with a configured JWKS (RFC 7517).
+It is a compact JWS (RFC 7515) signed with Ed25519 (RFC 8037). The edge alone holds private keys;
+stages verify with a configured JWKS (RFC 7517).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jwt.types import Options
 
-from forebay_kafka.errors import IdentityInvalid
+from forebay_kafka.envelope_keys import (
+    SigningKey,
+    SigningKeys,
+    VerificationKey,
+    VerificationKeys,
+)
+from forebay_kafka.errors import IdentityInvalid, NobodyVouches
 from forebay_kafka.identity import GenerationLimits, Grant, Identity
 
 ALGORITHM = "EdDSA"
@@ -65,24 +69,30 @@ class Envelope:
 
 
 class EnvelopeSigner:
-    """Signs envelopes with one private key, a JWK of type OKP."""
+    """Signs envelopes with the first of its keys that is believed when it signs.
 
-    def __init__(self, private_jwk: str) -> None:
-        key = jwt.PyJWK.from_json(private_jwk)
-        if not isinstance(key.key, Ed25519PrivateKey) or not key.key_id:
-            raise ValueError("the envelope key must be a private Ed25519 JWK with a kid")
-        self._key = key.key
-        self._headers = {"typ": TOKEN_TYPE, "kid": key.key_id}
+    `believes` tells that of a key id and a time in seconds since 1970. The key that was used last
+    stays in reserve when others come: theirs may not count yet.
+    """
 
-    @classmethod
-    def from_file(cls, path: Path) -> EnvelopeSigner:
-        """Read the key from a file that holds one JWK."""
-        return cls(path.read_text())
+    def __init__(
+        self, keys: SigningKeys, believes: Callable[[str, int], bool] = lambda _id, _time: True
+    ) -> None:
+        self._keys = keys
+        self._believes = believes
+        self._last = keys[:1]
+
+    def use(self, keys: SigningKeys) -> None:
+        """Sign with other keys from now on."""
+        self._keys = (*keys, *self._last)
 
     def seal(
         self, identity: Identity, record_type: str, value: bytes, statement: Statement
     ) -> bytes:
-        """State that `identity` caused the record with this value; the header's bytes."""
+        """State that `identity` caused the record with this value; the header's bytes.
+
+        Raises NobodyVouches where no key is believed now.
+        """
         envelope = Envelope(
             identity=identity,
             record_type=record_type,
@@ -90,21 +100,44 @@ class EnvelopeSigner:
             statement=statement,
             issue_time=int(time.time()),
         )
-        token = jwt.encode(_claims(envelope), self._key, ALGORITHM, headers=self._headers)
-        return token.encode()
+        key = self._key(envelope.issue_time)
+        if key is None:
+            raise NobodyVouches("no envelope key is in force now")
+        self._last = (key,)
+        headers = {"typ": TOKEN_TYPE, "kid": key.key_id}
+        return jwt.encode(_claims(envelope), key.key, ALGORITHM, headers=headers).encode()
+
+    def may_sign(self) -> bool:
+        """Whether any key is believed now."""
+        return self._key(int(time.time())) is not None
+
+    def _key(self, issue_time: int) -> SigningKey | None:
+        believed = (key for key in self._keys if self._believes(key.key_id, issue_time))
+        return next(believed, None)
 
 
 class EnvelopeVerifier:
-    """Verifies envelopes against a set of public keys and remembers its verdicts."""
+    """Verifies envelopes against a set of public keys and remembers its verdicts.
 
-    def __init__(self, jwks: str) -> None:
-        self._keys = _public_keys(jwks)
+    `on_unknown_key` is called where a key id is not known, and may bring other keys by `use`.
+    """
+
+    def __init__(
+        self, keys: VerificationKeys, on_unknown_key: Callable[[], None] = lambda: None
+    ) -> None:
+        self._keys = keys
+        self._on_unknown_key = on_unknown_key
         self._verdicts: OrderedDict[bytes, Envelope] = OrderedDict()
 
-    @classmethod
-    def from_file(cls, path: Path) -> EnvelopeVerifier:
-        """Read the keys from a file that holds a JWKS."""
-        return cls(path.read_text())
+    def use(self, keys: VerificationKeys) -> None:
+        """Believe other keys from now on; what was judged by former ones is judged anew."""
+        self._keys = keys
+        self._verdicts.clear()
+
+    def believes(self, key_id: str, issue_time: int) -> bool:
+        """Whether a key may vouch for what is issued at a time, in seconds since 1970."""
+        key = self._key(key_id)
+        return key is not None and key.vouches_at(issue_time)
 
     def verify(self, token: bytes) -> Envelope:
         """The envelope behind a header's bytes; IdentityInvalid when nobody vouches for it."""
@@ -124,27 +157,25 @@ class EnvelopeVerifier:
             raise IdentityInvalid("the envelope is too large")
         try:
             header = jwt.get_unverified_header(token)
-            key = self._keys[str(header.get("kid"))]
+            key = self._key(str(header.get("kid")))
+            if key is None:
+                raise IdentityInvalid("the envelope's key is not known")
             if header.get("typ") != TOKEN_TYPE:
                 raise IdentityInvalid("the envelope is of another type")
             # Whether a query is too late is its stage's business: an old one still has an owner.
             # And an edge whose clock is a second ahead of a stage's is no forger.
             options: Options = {"verify_exp": False, "verify_iat": False}
-            return _envelope(jwt.decode(token, key, [ALGORITHM], options=options))
+            envelope = _envelope(jwt.decode(token, key.key, [ALGORITHM], options=options))
+            if not key.vouches_at(envelope.issue_time):
+                raise IdentityInvalid("the envelope was issued outside its key's time")
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise IdentityInvalid("the envelope does not verify") from error
+        return envelope
 
-
-def _public_keys(jwks: str) -> dict[str, Ed25519PublicKey]:
-    keys: dict[str, Ed25519PublicKey] = {}
-    for entry in json.loads(jwks)["keys"]:
-        key = jwt.PyJWK.from_dict(entry)
-        if not isinstance(key.key, Ed25519PublicKey) or not key.key_id:
-            raise ValueError("every envelope key must be a public Ed25519 JWK with a kid")
-        keys[key.key_id] = key.key
-    if not keys:
-        raise ValueError("the set of envelope keys is empty")
-    return keys
+    def _key(self, key_id: str) -> VerificationKey | None:
+        if key_id not in self._keys:
+            self._on_unknown_key()
+        return self._keys.get(key_id)
 
 
 def _claims(envelope: Envelope) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 KafkaError
 ├── LogUnavailable    the broker does not acknowledge; nothing is promised
+│   └── NobodyVouches no key may sign for a record, which is not written then
 ├── RecordTooLarge    the record is over the log's limit
 ├── RecordInvalid     the record's bytes are not what its topic carries
 └── IdentityInvalid   the record's envelope does not verify, or belongs to another record
@@ -36,6 +37,10 @@ class LogUnavailable(KafkaError):
 
     code = Code.UNAVAILABLE
     reason = ErrorReason.ERROR_REASON_LOG_UNAVAILABLE
+
+
+class NobodyVouches(LogUnavailable):
+    """Every key of the edge is outside its time: whatever it signed would be poison."""
 
 
 class RecordTooLarge(KafkaError):

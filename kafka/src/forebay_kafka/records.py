@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from forebay.records.v1 import (
+    AnswerRecord,
     ChunkSet,
+    ContextRecord,
     DeadLetter,
     DocumentRecord,
     DocumentUpdate,
+    QueryRecord,
     RetryRecord,
     StageReport,
     UsageRecord,
 )
 from forebay_kafka.envelope import Envelope, EnvelopeVerifier
-from forebay_kafka.errors import IdentityInvalid, RecordInvalid
+from forebay_kafka.errors import IdentityInvalid, KafkaError, RecordInvalid
 from forebay_kafka.partitioning import chunk_set_key, document_key
 from forebay_kafka.topics import (
     IDENTITY_HEADER,
@@ -64,16 +68,35 @@ class Verified(Generic[M_co]):
 
 # What they hold, if it came from a caller, proves itself by headers of its own.
 UNVOUCHED_RECORDS = (RetryRecord, DeadLetter, StageReport)
+# Whose envelope a record carries, where it is not its own: that of what a caller sent.
+CAUSES: Mapping[type[Message], type[Message]] = {
+    ChunkSet: DocumentRecord,
+    ContextRecord: QueryRecord,
+    AnswerRecord: QueryRecord,
+    UsageRecord: QueryRecord,
+}
+
+Refused = Callable[[str, KafkaError], None]
+"""Hears of each record that is not believed: its topic, and why."""
 
 
 class RecordReader:
     """Reads records of every topic and trusts none without a fitting envelope."""
 
-    def __init__(self, verifier: EnvelopeVerifier) -> None:
+    def __init__(self, verifier: EnvelopeVerifier, refused: Refused | None = None) -> None:
         self._verifier = verifier
+        self._refused = refused
 
     def read(self, received: Received) -> Verified[Message]:
         """Parse and verify one record; RecordInvalid or IdentityInvalid when it is poison."""
+        try:
+            return self._read(received)
+        except KafkaError as error:
+            if self._refused is not None:
+                self._refused(received.topic, error)
+            raise
+
+    def _read(self, received: Received) -> Verified[Message]:
         spec = _readable_topic(received.topic)
         if not received.key or received.value is None:
             raise RecordInvalid("a record needs a key and a value")
@@ -128,20 +151,22 @@ def _parse(spec: TopicSpec, value: bytes) -> Message:
 def _require_fit(spec: TopicSpec, envelope: Envelope, message: Message, received: Received) -> None:
     if envelope.name != record_name(message):
         raise IdentityInvalid("the envelope speaks of another resource")
-    if spec.from_edge_alone:
-        if envelope.record_type != record_type(spec.record):
-            raise IdentityInvalid("the envelope speaks of another type of record")
-        if envelope.value_sha256 != hashlib.sha256(received.value or b"").hexdigest():
-            raise IdentityInvalid("the envelope speaks of another value")
+    is_own = envelope.record_type == record_type(spec.record)
+    cause = CAUSES.get(spec.record)
+    if not is_own and (cause is None or envelope.record_type != record_type(cause)):
+        raise IdentityInvalid("the envelope speaks of another type of record")
+    if is_own and envelope.value_sha256 != hashlib.sha256(received.value or b"").hexdigest():
+        raise IdentityInvalid("the envelope speaks of another value")
     try:
-        expected = _expected_key(envelope.identity.tenant, message)
+        expected = record_key(envelope.identity.tenant, message)
     except ValueError as error:  # such as a query's name in a document's record
         raise IdentityInvalid("the envelope speaks of another kind of resource") from error
     if received.key != expected.encode():
         raise IdentityInvalid("the record's key belongs to another resource")
 
 
-def _expected_key(tenant: str, message: Message) -> str:
+def record_key(tenant: str, message: Message) -> str:
+    """The one key of a tenant's record. Raises ValueError for a name of another kind."""
     match message:
         case DocumentRecord() | DocumentUpdate():
             return document_key(tenant, message.name, message.version)

@@ -7,11 +7,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from forebay_kafka.watched_file import ConfigurationInvalid
+
 TOPICS_PART = "topics"  # what makes topics, among the parts that have accounts
 MAX_RECORD_BYTES = 8 * 1024 * 1024  # a 4 MiB document, cut and described, stays below it
 
 
-class CredentialsInvalid(ValueError):
+class CredentialsInvalid(ConfigurationInvalid):
     """The file of accounts cannot be used; the text names the file and never a password."""
 
 

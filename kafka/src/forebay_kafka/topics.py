@@ -48,11 +48,6 @@ class TopicSpec:
         """Whether a null value is a tombstone here, and not poison."""
         return self.cleanup in (Topic.CLEANUP_COMPACT, Topic.CLEANUP_COMPACT_DELETE)
 
-    @property
-    def from_edge_alone(self) -> bool:
-        """Whether the edge made every record itself, so that its hash must fit the value."""
-        return self.record in EDGE_RECORDS
-
 
 def _spec(record: type[Message]) -> TopicSpec:
     declared = record.DESCRIPTOR.GetOptions().Extensions[topic]
@@ -69,7 +64,6 @@ def _spec(record: type[Message]) -> TopicSpec:
     )
 
 
-EDGE_RECORDS = (DocumentRecord, DocumentUpdate, QueryRecord, AuditRecord)
 TOPICS = tuple(
     _spec(record)
     for record in (

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 import uvloop
 
 from forebay_kafka.errors import KafkaError
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_postgres.errors import StorageMisconfigured
 from forebay_server.composition import SERVICES, Configuration
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy_command import add_policy_arguments, run_policy
 from forebay_server.log_lines import configure_log
 from forebay_server.port import PortInUse, require_free, reserved_port

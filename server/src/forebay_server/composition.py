@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
 import httpx
-import jwt
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
@@ -20,13 +17,15 @@ from forebay.ingest.v1 import IngestDocumentRequest
 from forebay.pipeline.v1 import GetPipelineStatusRequest
 from forebay.query.v1 import SubmitQueryRequest
 from forebay.records.v1 import AnswerRecord, UsageRecord
-from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier
+from forebay_kafka.envelope_files import SigningKeyFile, VerificationKeyFile
+from forebay_kafka.envelope_keys import public_jwks
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.group_lag import GroupLag
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.record_times import RecordTimes
 from forebay_kafka.records import RecordReader
 from forebay_kafka.settings import KafkaSettings
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_postgres import CatalogueReader, PostgresSettings, open_retrieve_pool
 from forebay_server.answers.delivery import AnswerDelivery
 from forebay_server.answers.reader import AnswerReader
@@ -34,7 +33,6 @@ from forebay_server.audit.trail import AuditMeter, AuditTrail
 from forebay_server.clock import system_clock
 from forebay_server.governance.authorisation import MethodPolicies, method_path
 from forebay_server.governance.chain import Chain
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy_source import PolicySource
 from forebay_server.governance.standing import Standing
 from forebay_server.governance.trusted_issuers import IssuerSource
@@ -52,7 +50,8 @@ from forebay_server.limits.usage_tail import UsageTail
 from forebay_server.metrics.calls import CallMeter
 from forebay_server.metrics.endpoint import metrics_endpoint
 from forebay_server.metrics.pipeline import PipelineCollector
-from forebay_server.metrics.rules import RulesCollector
+from forebay_server.metrics.refusals import RecordRefusals
+from forebay_server.metrics.rules import RulesCollector, Watched
 from forebay_server.pipeline.letter_changes import LetterChanges
 from forebay_server.pipeline.letter_content import LetterContent
 from forebay_server.pipeline.letter_index import LetterIndex
@@ -70,11 +69,11 @@ from forebay_server.rpc.gate import Gate
 from forebay_server.rpc.server import RpcServer
 from forebay_server.seals.cursors import Cursors
 from forebay_server.seals.query_names import QueryNames
-from forebay_server.seals.secrets import SealSecrets
+from forebay_server.seals.secrets import SealFile
 from forebay_server.services.ingest_service import IngestService
 from forebay_server.services.pipeline_service import PipelineService
 from forebay_server.services.query_service import QueryService
-from forebay_server.settings import ServerSettings, read_kafka_settings, read_settings
+from forebay_server.settings import ServerSettings, read_settings
 
 LOG_RETRY_SECONDS = 1.0
 EDGE = "edge"  # its name among the log's accounts
@@ -85,7 +84,6 @@ PIPELINE_SERVICE = GetPipelineStatusRequest.DESCRIPTOR.file.services_by_name["Pi
 SERVICES = (QUERY_SERVICE, INGEST_SERVICE, PIPELINE_SERVICE)
 METHODS = [method_path(served) for service in SERVICES for served in service.methods]
 
-LoadedT = TypeVar("LoadedT")
 _log = logging.getLogger(__name__)
 
 
@@ -100,7 +98,7 @@ class Configuration:
     @classmethod
     def from_environment(cls) -> Configuration:
         """Read it; ConfigurationInvalid names the variable and its rule."""
-        kafka = read_kafka_settings(EDGE)
+        kafka = read_settings(KafkaSettings).acting_as(EDGE)
         return cls(read_settings(ServerSettings), kafka, read_settings(PostgresSettings))
 
 
@@ -115,9 +113,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class _Seals:
-    signer: EnvelopeSigner
-    verifier: EnvelopeVerifier
-    secrets: SealSecrets
+    public: VerificationKeyFile
+    private: SigningKeyFile
+    secrets: SealFile
 
 
 @dataclass(frozen=True)
@@ -157,8 +155,9 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
     settings = configuration.server
     async with AsyncExitStack() as stack:
         rules = await _rules(settings, stack)
-        parts = await _parts(configuration, rules, stack)
-        registry = CollectorRegistry()
+        seals, registry = await _seals(settings, stack), CollectorRegistry()
+        records = RecordReader(seals.public.verifier, RecordRefusals(registry).note)
+        parts = await _parts(configuration, rules, seals, records, stack)
         chain = await _chain(parts, rules, registry)
         count = await _partition_count(parts.publisher, AnswerRecord)
         pipeline = await _pipeline(parts, Admission(count))
@@ -173,7 +172,7 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
             INGEST_SERVICE: _ingest_service(parts),
             PIPELINE_SERVICE: await _pipeline_service(parts, pipeline),
         }
-        options = _http_options(settings, rules, pipeline.lag, share_port=share_port)
+        options = _http_options(settings, rules, seals.public, pipeline.lag, share_port=share_port)
         http = HttpServer(services, chain, drain, meter, options)
         yield Edge(
             RpcServer(Gate(chain, drain, meter), drain, share_port=share_port),
@@ -183,7 +182,7 @@ async def edge(configuration: Configuration, *, share_port: bool) -> AsyncIterat
 
 
 async def _chain(parts: _Parts, rules: _Rules, registry: CollectorRegistry) -> Chain:
-    trail = AuditTrail(parts.publisher, parts.seals.signer, AuditMeter(registry))
+    trail = AuditTrail(parts.publisher, parts.seals.private.signer, AuditMeter(registry))
     await parts.stack.enter_async_context(trail)
     return Chain(
         rules.issuers.authenticator,
@@ -196,7 +195,12 @@ async def _chain(parts: _Parts, rules: _Rules, registry: CollectorRegistry) -> C
 
 
 def _http_options(
-    settings: ServerSettings, rules: _Rules, lag: GroupLag, *, share_port: bool
+    settings: ServerSettings,
+    rules: _Rules,
+    keys: VerificationKeyFile,
+    lag: GroupLag,
+    *,
+    share_port: bool,
 ) -> HttpOptions:
     async def log_answers() -> bool:
         return bool(await lag.fresh())
@@ -205,7 +209,7 @@ def _http_options(
         return rules.policy.problem is None
 
     return HttpOptions(
-        envelope_jwks=settings.envelope_jwks_file.read_text(),
+        envelope_jwks=lambda: public_jwks(keys.current),
         allows_origin=lambda origin: origin in rules.policy.current.origins,
         checks={"log": log_answers, "keys": rules.issuers.keys_loaded, "policy": policy_is_good},
         development=_development_tokens(settings),
@@ -231,12 +235,17 @@ async def _rules(settings: ServerSettings, stack: AsyncExitStack) -> _Rules:
     return _Rules(policy, issuers)
 
 
-async def _parts(configuration: Configuration, rules: _Rules, stack: AsyncExitStack) -> _Parts:
-    seals = _seals(configuration.server)
+async def _parts(
+    configuration: Configuration,
+    rules: _Rules,
+    seals: _Seals,
+    records: RecordReader,
+    stack: AsyncExitStack,
+) -> _Parts:
     publisher = await stack.enter_async_context(Publisher(configuration.kafka))
     pool = await open_retrieve_pool(configuration.postgres)
     stack.push_async_callback(pool.close)
-    catalogue, records = CatalogueReader(pool), RecordReader(seals.verifier)
+    catalogue = CatalogueReader(pool)
     return _Parts(
         configuration,
         seals,
@@ -270,7 +279,14 @@ def _metered(
 ) -> CallMeter:
     loop = asyncio.get_running_loop()
     registry.register(PipelineCollector(loop, parts.publisher, pipeline.status, pipeline.letters))
-    registry.register(RulesCollector({"policy": rules.policy, "issuers": rules.issuers}))
+    files: dict[str, Watched] = {
+        "policy": rules.policy,
+        "issuers": rules.issuers,
+        "envelope_jwks": parts.seals.public,
+        "envelope_key": parts.seals.private,
+        "seal_secret": parts.seals.secrets,
+    }
+    registry.register(RulesCollector(files))
     return CallMeter(registry, METHODS)
 
 
@@ -300,7 +316,7 @@ async def _query_service(parts: _Parts, admission: Admission, count: int) -> Que
     delivery = AnswerDelivery(reader, parts.records, cursors, parts.standing.rights)
     intake = QueryIntake(
         parts.publisher,
-        parts.seals.signer,
+        parts.seals.private.signer,
         names,
         delivery,
         admission,
@@ -311,7 +327,9 @@ async def _query_service(parts: _Parts, admission: Admission, count: int) -> Que
 
 def _ingest_service(parts: _Parts) -> IngestService:
     catalogue = DocumentCatalogue(parts.catalogue, PageTokens(parts.seals.secrets))
-    intake = DocumentIntake(parts.publisher, parts.seals.signer, RequestIds(), parts.limiter)
+    intake = DocumentIntake(
+        parts.publisher, parts.seals.private.signer, RequestIds(), parts.limiter
+    )
     return IngestService(intake, catalogue, parts.standing)
 
 
@@ -324,19 +342,15 @@ async def _partition_count(publisher: Publisher, record: type[Message]) -> int:
             await asyncio.sleep(LOG_RETRY_SECONDS)
 
 
-def _seals(settings: ServerSettings) -> _Seals:
-    return _Seals(
-        _loaded(EnvelopeSigner.from_file, settings.envelope_key_file),
-        _loaded(EnvelopeVerifier.from_file, settings.envelope_jwks_file),
-        _loaded(SealSecrets.from_file, settings.seal_secret_file),
-    )
-
-
-def _loaded(load: Callable[[Path], LoadedT], path: Path) -> LoadedT:
-    try:
-        return load(path)
-    except OSError as error:
-        raise ConfigurationInvalid(f"{path}: {error.strerror}") from error
-    # A JWK's wrong member surfaces as any of these; its text names no key.
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
-        raise ConfigurationInvalid(f"{path}: {type(error).__name__}: {error}") from error
+async def _seals(settings: ServerSettings, stack: AsyncExitStack) -> _Seals:
+    public = VerificationKeyFile(settings.envelope_jwks_file)
+    private = SigningKeyFile(settings.envelope_key_file, public.verifier)
+    if not private.signer.may_sign():
+        raise ConfigurationInvalid(
+            f"{settings.envelope_key_file}: none of its keys is in force in "
+            f"{settings.envelope_jwks_file}"
+        )
+    secrets = SealFile(settings.seal_secret_file)
+    for file in (public, private, secrets):
+        await stack.enter_async_context(file)
+    return _Seals(public, private, secrets)

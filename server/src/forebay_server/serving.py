@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import grpc
 
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.composition import Configuration, edge
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.rpc.server import tls_credentials
 from forebay_server.settings import ServerSettings, split_address
 

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from forebay_kafka.settings import CredentialsInvalid, KafkaSettings
-from forebay_server.governance.configuration_file import ConfigurationInvalid
+from forebay_kafka.watched_file import ConfigurationInvalid
 
 MAX_PORT = 65_535
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
@@ -102,14 +101,6 @@ def read_settings(kind: type[SettingsT]) -> SettingsT:
         raise ConfigurationInvalid(str(error)) from error
     except ValidationError as error:
         raise ConfigurationInvalid("\n".join(_broken_variables(error, prefix))) from error
-
-
-def read_kafka_settings(part: str) -> KafkaSettings:
-    """Read how a part of the edge reaches the log, under its own account; as `read_settings`."""
-    try:
-        return read_settings(KafkaSettings).acting_as(part)
-    except CredentialsInvalid as error:
-        raise ConfigurationInvalid(str(error)) from error
 
 
 def _broken_variables(error: ValidationError, prefix: str) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from forebay_kafka.settings import TOPICS_PART
+from forebay_kafka.settings import TOPICS_PART, KafkaSettings
 from forebay_kafka.topic_admin import TopicAdmin
 from forebay_kafka.topic_plan import TopicSettings
-from forebay_server.settings import read_kafka_settings, read_settings
+from forebay_server.settings import read_settings
 
 
 def run_topics(action: str) -> int:
     """Plan, apply or check; the exit code, 1 where `check` finds a difference."""
-    admin = TopicAdmin(read_kafka_settings(TOPICS_PART), read_settings(TopicSettings))
+    admin = TopicAdmin(
+        read_settings(KafkaSettings).acting_as(TOPICS_PART), read_settings(TopicSettings)
+    )
     if action == "apply":
         _show("applied", admin.apply())
         return 0

@@ -25,7 +25,7 @@ class Installation:
 
 
 def install(state: StateFolder, issuer: DevelopmentIssuer) -> Installation:
-    """Make what is missing; a policy file that was edited stays as it is."""
+    """Make what is missing; what was edited stays as it is, and so do keys that were changed."""
     policy = state.path / "policy.yaml"
     template = files("forebay_standalone").joinpath("policy.yaml")
     kept(policy, template.read_text, PUBLIC)
@@ -33,8 +33,9 @@ def install(state: StateFolder, issuer: DevelopmentIssuer) -> Installation:
     write_whole(issuers, json.dumps([issuer.described()], indent=2) + "\n")
     envelope_key = state.secrets / "envelope-key.json"
     envelope_jwks = state.path / "envelope-jwks.json"
-    public = public_jwk(ed25519_key(envelope_key))
-    write_whole(envelope_jwks, json.dumps({"keys": [public]}, indent=2) + "\n")
+    if not (envelope_key.exists() and envelope_jwks.exists()):
+        public = public_jwk(ed25519_key(envelope_key))
+        write_whole(envelope_jwks, json.dumps({"keys": [public]}, indent=2) + "\n")
     seal_secret = state.secrets / "seal-secret"
     kept(seal_secret, random_hex)
     roles = ("write", "retrieve")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from forebay.records.v1 import QueryRecord, Stage
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.group_consumer import GroupConsumer
 from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import RecordReader
@@ -53,7 +53,7 @@ async def main(servers: str, group: str, jwks: str, stuck_lane: str) -> None:
         loop: RecordLoop = RecordLoop(
             stage,
             GroupConsumer(settings, group, [topic_of(QueryRecord).name]),
-            RecordReader(EnvelopeVerifier.from_file(Path(jwks))),
+            RecordReader(VerificationKeyFile(Path(jwks)).verifier),
             DeadLetters(publisher, stage.stage, group, clock.wall_time),
             LoopSettings(max_in_flight=20, commit=CommitPolicy(records=50, seconds=0.05)),
             clock,

@@ -13,6 +13,7 @@ from forebay.policy.v1 import Visibility
 from forebay.query.v1 import SubmitQueryRequest
 from forebay.records.v1 import DocumentRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeSigner, EnvelopeVerifier, Statement
+from forebay_kafka.envelope_keys import signing_keys, verification_keys
 from forebay_kafka.identity import GenerationLimits, Identity
 from forebay_kafka.partitioning import document_key
 from forebay_kafka.records import record_type
@@ -40,9 +41,9 @@ class Mint:
     def __init__(self) -> None:
         private = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate()))
         public = {k: v for k, v in private.items() if k not in {"d", "key_ops"}}
-        self.signer = EnvelopeSigner(json.dumps({**private, "kid": "k1"}))
+        self.signer = EnvelopeSigner(signing_keys(json.dumps({**private, "kid": "k1"})))
         self.jwks = json.dumps({"keys": [{**public, "kid": "k1"}]})
-        self.verifier = EnvelopeVerifier(self.jwks)
+        self.verifier = EnvelopeVerifier(verification_keys(self.jwks))
 
     def query(
         self,

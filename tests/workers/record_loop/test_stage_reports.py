@@ -1,12 +1,14 @@
 import asyncio
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
 from forebay.records.v1 import Stage, StageReport
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.topics import topic_of
 from forebay_workers.metrics import MetricsAddress, serve_metrics
 from forebay_workers.record_loop.settings import RetryPolicy
@@ -112,14 +114,16 @@ async def test_a_member_names_itself_anew_with_each_start(memory_bench: Bench) -
     assert len(names) == 3
 
 
-async def test_metrics_say_the_same_and_name_no_tenant(memory_bench: Bench) -> None:
+async def test_metrics_say_the_same_and_name_no_tenant(memory_bench: Bench, tmp_path: Path) -> None:
     gate = asyncio.Event()
     stage = blocked(gate)
     settings = replace(PROMPT, max_in_flight=1, retry=RetryPolicy(rounds=()))
     member = memory_bench.start(stage, settings)
     await memory_bench.documents("a", "c", "b", "d", tenant="tenant-in-question")
     await stage.until(lambda: member.loop.snapshot().waiting == 1)
-    with serve_metrics(MetricsAddress("127.0.0.1", 0), [member.loop]) as port:
+    (tmp_path / "jwks.json").write_text(memory_bench.mint.jwks)
+    keys, anywhere = VerificationKeyFile(tmp_path / "jwks.json"), MetricsAddress("127.0.0.1", 0)
+    with serve_metrics(anywhere, [member.loop], keys) as port:
         text = await asyncio.to_thread(scrape, port)
     gate.set()
     expected = [
@@ -130,6 +134,7 @@ async def test_metrics_say_the_same_and_name_no_tenant(memory_bench: Bench) -> N
         'forebay_stage_waiting{stage="chunking"} 1.0',
         'forebay_stage_stuck_calls{stage="chunking"} 0.0',
         'forebay_stage_halted{stage="chunking"} 0.0',
+        "forebay_worker_keys_refused 0.0",
     ]
     assert set(expected) <= set(text.splitlines())
     assert 'forebay_stage_oldest_record_age_seconds{stage="chunking"}' in text

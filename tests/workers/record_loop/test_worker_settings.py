@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_workers.auditing.stage import Auditing
 from forebay_workers.cataloguing.stage import Cataloguing
 from forebay_workers.chunking.stage import Chunking
-from forebay_workers.command import ConfigurationInvalid, _configuration
+from forebay_workers.command import _configuration
 from forebay_workers.composition import _group_options, _loop_settings
 from forebay_workers.embedding.stage import Embedding
 from forebay_workers.generation.stage import Generation

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from pythonjsonlogger.json import JsonFormatter
 
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_postgres.errors import StorageMisconfigured
 from forebay_workers.blocked_loop import BlockedLoopDetector
 from forebay_workers.composition import Configuration, Worker, stage_names, worker_of
@@ -33,10 +34,6 @@ FAILED = 1
 INVALID_CONFIGURATION = 2
 
 log = logging.getLogger(__name__)
-
-
-class ConfigurationInvalid(Exception):
-    """A variable breaks a rule; the text names both."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +55,8 @@ async def _work(configuration: Configuration, names: tuple[str, ...]) -> int:
         with ExitStack() as served:
             served.enter_context(BlockedLoopDetector())
             if (address := configuration.worker.metrics_address) is not None:
-                served.enter_context(serve_metrics(address, worker.loops))
+                figures = serve_metrics(address, worker.loops, worker.keys)
+                served.enter_context(figures)
             running = await _run(worker, configuration.worker, stop)
         for name, each in zip(names, worker.loops, strict=True):
             log.info("stage done", extra={"stage": name, **asdict(each.snapshot().counts)})

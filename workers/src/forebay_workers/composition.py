@@ -9,7 +9,7 @@ from typing import Any
 
 from forebay.records.v1 import AnswerRecord, ContextRecord
 from forebay.records.v1 import Stage as StageValue
-from forebay_kafka.envelope import EnvelopeVerifier
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.group_consumer import GroupConsumer
 from forebay_kafka.group_membership import GroupOptions
 from forebay_kafka.publisher import Publisher
@@ -94,6 +94,7 @@ class Worker:
 
     loops: tuple[RecordLoop, ...]
     reports: tuple[StageReports, ...]
+    keys: VerificationKeyFile
 
 
 @asynccontextmanager
@@ -102,16 +103,17 @@ async def worker_of(configuration: Configuration, names: tuple[str, ...]) -> Asy
 
     Needs neither the log nor the database to be there yet.
     """
-    verifier = EnvelopeVerifier.from_file(configuration.worker.envelope_jwks_file)
+    keys = VerificationKeyFile(configuration.worker.envelope_jwks_file)
     async with AsyncExitStack() as stack:
-        reader = RecordReader(verifier)
+        await stack.enter_async_context(keys)
+        reader = RecordReader(keys.verifier)
         loops, reports = [], []
         for name in names:
             parts = await _parts_of(name, configuration, reader, stack)
             loop = _record_loop(parts, await STAGES[name](parts))
             loops.append(loop)
             reports.append(StageReports(parts.publisher, (loop,)))
-        yield Worker(tuple(loops), tuple(reports))
+        yield Worker(tuple(loops), tuple(reports), keys)
 
 
 async def _parts_of(
@@ -152,7 +154,7 @@ async def _embedding(parts: Parts) -> Stage[Any]:
 async def _retrieval(parts: Parts) -> Stage[Any]:
     pool = await open_retrieve_pool(parts.configuration.postgres)
     parts.stack.push_async_callback(pool.close)
-    answers, contexts = AnswerLedger(parts.reader), SeenNames()
+    answers, contexts = AnswerLedger(parts.reader), SeenNames(parts.reader)
     kafka = parts.configuration.kafka
     tails = (
         OutputTail(kafka, AnswerRecord, answers.take),

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from forebay.records.v1 import Stage
+from forebay_kafka.envelope_files import VerificationKeyFile
 from forebay_kafka.stages import stage_word
 from forebay_workers.record_loop.counters import LoopSnapshot, LoopState
 from forebay_workers.record_loop.loop import RecordLoop
@@ -30,8 +31,9 @@ class MetricsAddress(NamedTuple):
 class StageCollector(Collector):
     """Reads snapshots, in the event loop of the stages, whenever somebody asks."""
 
-    def __init__(self, loops: Sequence[RecordLoop]) -> None:
+    def __init__(self, loops: Sequence[RecordLoop], keys: VerificationKeyFile) -> None:
         self._loops = loops
+        self._keys = keys
         self._event_loop = asyncio.get_running_loop()
 
     def collect(self) -> Iterator[Metric]:
@@ -50,6 +52,11 @@ class StageCollector(Collector):
             for stage, value in values.items():
                 gauge.add_metric([stage], value)
             yield gauge
+        yield GaugeMetricFamily(
+            "forebay_worker_keys_refused",
+            "1 while the file of envelope keys is wrong, so that its last good state counts.",
+            float(self._keys.problem is not None),
+        )
 
     async def _snapshots(self) -> dict[str, LoopSnapshot]:
         return {stage_word(Stage.ValueType(loop.stage)): loop.snapshot() for loop in self._loops}
@@ -71,10 +78,12 @@ class StageCollector(Collector):
 
 
 @contextmanager
-def serve_metrics(address: MetricsAddress, loops: Sequence[RecordLoop]) -> Iterator[int]:
+def serve_metrics(
+    address: MetricsAddress, loops: Sequence[RecordLoop], keys: VerificationKeyFile
+) -> Iterator[int]:
     """Serve `/metrics` meanwhile; yields the port. Raises OSError."""
     registry = CollectorRegistry()
-    registry.register(StageCollector(loops))
+    registry.register(StageCollector(loops, keys))
     server, thread = start_http_server(address.port, address.host, registry)
     try:
         yield server.server_port

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from forebay.records.v1 import AuditRecord
 from forebay_kafka.envelope import EnvelopeSigner, Statement
+from forebay_kafka.errors import NobodyVouches
 from forebay_kafka.identity import Identity
 from forebay_kafka.publisher import Position, Publisher
 from forebay_kafka.records import record_type
@@ -137,6 +138,9 @@ class AuditTrail:
     def _send(self, entry: _Entry) -> None:
         try:
             writing = self._publish(entry)
+        except NobodyVouches:
+            self._put_back(entry)
+            return
         except Exception as error:  # noqa: BLE001 behind one defective record wait all others
             # Its text could quote the record.
             log.error("an audit record is defective: %s", type(error).__name__)  # noqa: TRY400
@@ -158,18 +162,22 @@ class AuditTrail:
 
     def _landed(self, entry: _Entry, writing: asyncio.Future[Position]) -> None:
         self._under_way.discard(writing)
-        failed = writing.cancelled() or writing.exception() is not None
-        if failed and not self._closing:
-            self._refused = True
-            self._waiting.append(entry)
-            self._some.set()
+        if writing.cancelled() or writing.exception() is not None:
+            self._put_back(entry)
             return
         self._held_bytes -= entry.size
-        if failed:
+        self._pause = FIRST_PAUSE_SECONDS
+        self._meter.written.inc()
+
+    def _put_back(self, entry: _Entry) -> None:
+        """Try it again later; when this ends there is no later."""
+        if self._closing:
+            self._held_bytes -= entry.size
             self._drop(entry.record.count)
-        else:
-            self._pause = FIRST_PAUSE_SECONDS
-            self._meter.written.inc()
+            return
+        self._refused = True
+        self._waiting.append(entry)
+        self._some.set()
 
     async def _turn_windows(self) -> None:
         while True:

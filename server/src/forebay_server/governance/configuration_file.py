@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from forebay_server.governance.bounded_file import read_bounded
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.governance.strict_yaml import YamlRefused, parse_yaml
-
-MAX_BYTES = 1024 * 1024  # rules for some ten thousand tenants; parsed in less than a second
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -21,18 +19,6 @@ class StrictModel(BaseModel):
     """A part of a configuration file: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ConfigurationInvalid(Exception):
-    """A configuration file, or a variable, breaks a rule; the text names both."""
-
-
-def read_content(path: Path) -> bytes:
-    """The bytes of a configuration file; ConfigurationInvalid when they cannot be had."""
-    try:
-        return read_bounded(path, MAX_BYTES)
-    except OSError as error:
-        raise ConfigurationInvalid(f"{path}: {error.strerror}") from error
 
 
 def parse_model(content: bytes, model: type[ModelT], path: Path) -> ModelT:

@@ -21,11 +21,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, RootModel, field_validator, model_validator
 
-from forebay_server.governance.configuration_file import (
-    StrictModel,
-    parse_model,
-    read_content,
-)
+from forebay_kafka.watched_file import read_content
+from forebay_server.governance.configuration_file import StrictModel, parse_model
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 
+from forebay_kafka.bounded_file import read_bounded
 from forebay_server.clock import Clock
 from forebay_server.errors import IssuerUnavailable
-from forebay_server.governance.bounded_file import read_bounded
 from forebay_server.governance.issuers import Issuer
 from forebay_server.governance.jwks import KeysRefused, VerificationKey, parse_keys
 

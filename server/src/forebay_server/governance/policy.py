@@ -12,9 +12,10 @@ from typing import Protocol, Self
 
 from forebay.policy.v1 import Visibility
 from forebay_kafka.identity import GenerationLimits, Grant
+from forebay_kafka.watched_file import read_content
 from forebay_server.errors import TierUnknown
 from forebay_server.governance.caller import TierLimits
-from forebay_server.governance.configuration_file import parse_model, read_content
+from forebay_server.governance.configuration_file import parse_model
 from forebay_server.governance.policy_file import PolicyFile, TenantRules, TierRules
 from forebay_server.governance.shares import grants_by_tenant
 from forebay_server.limits.allowances import Allowances

@@ -22,8 +22,8 @@ from pathlib import Path
 from google.protobuf.descriptor import ServiceDescriptor
 
 from forebay.policy.v1 import Visibility
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.governance.claims import SCOPES
-from forebay_server.governance.configuration_file import ConfigurationInvalid
 from forebay_server.governance.policy import Policy
 from forebay_server.governance.policy_explanation import (
     Explanation,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from forebay_server.governance.configuration_file import ConfigurationInvalid
+from forebay_kafka.watched_file import INTERVAL_SECONDS, ConfigurationInvalid, WatchedFile
 from forebay_server.governance.policy import Policy
-from forebay_server.governance.watched_file import INTERVAL_SECONDS, WatchedFile
 
 _log = logging.getLogger(__name__)
 

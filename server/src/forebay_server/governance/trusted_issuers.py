@@ -9,11 +9,11 @@ from types import TracebackType
 
 import httpx
 
+from forebay_kafka.watched_file import INTERVAL_SECONDS, WatchedFile
 from forebay_server.clock import Clock
 from forebay_server.governance.issuers import Issuer, parse_issuers
 from forebay_server.governance.key_cache import KeyCache, key_loader
 from forebay_server.governance.tokens import TokenAuthenticator, TrustedIssuer
-from forebay_server.governance.watched_file import INTERVAL_SECONDS, WatchedFile
 
 _log = logging.getLogger(__name__)
 

@@ -41,6 +41,19 @@ def verb_of(page: ASGIApp) -> str:
     return str(getattr(page, "verb", "GET"))
 
 
+class KeysPage:
+    """The public keys of this moment."""
+
+    def __init__(self, jwks: Callable[[], str]) -> None:
+        self._jwks = jwks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = {"Cache-Control": f"public, max-age={KEY_AGE_SECONDS}"}
+        reply = Reply(200, public_keys(self._jwks()), headers)
+        await reply.send(send, accepts_gzip=accepts_gzip(Request(scope, receive)))
+
+
 class Readiness:
     """200 while everything is there that calls need, 503 otherwise and while leaving."""
 
@@ -82,15 +95,16 @@ async def _answer(name: str, check: Check) -> bool:
         return False
 
 
-def plain_pages(document: Mapping[str, Any], docs: Reply, envelope_jwks: str) -> dict[str, ASGIApp]:
-    """The pages that never change, by path."""
+def plain_pages(
+    document: Mapping[str, Any], docs: Reply, envelope_jwks: Callable[[], str]
+) -> dict[str, ASGIApp]:
+    """The pages that ask nobody, by path."""
     fresh = {"Cache-Control": "no-cache"}
-    keys = {"Cache-Control": f"public, max-age={KEY_AGE_SECONDS}"}
     return {
         "/openapi.json": Page(Reply(200, json.dumps(document).encode(), fresh)),
         "/docs": Page(docs),
         "/healthz": Page(Reply(200, b'{"healthy":true}', {"Cache-Control": "no-store"})),
-        "/.well-known/jwks.json": Page(Reply(200, public_keys(envelope_jwks), keys)),
+        "/.well-known/jwks.json": KeysPage(envelope_jwks),
     }
 
 

@@ -36,13 +36,13 @@ CUT_SECONDS = 1.0  # enough for the last statuses to reach their clients
 class HttpOptions:
     """How HTTP is served.
 
-    `envelope_jwks` is the JWKS with which envelopes are verified, as JSON; of its keys the public
-    members are shown. `allows_origin` says of an origin, as browsers spell it, whether its pages
-    may call. `checks` say what a ready edge needs; `development` is there on a development system
-    alone.
+    `envelope_jwks` gives the JWKS with which envelopes are verified now, as JSON; of its keys the
+    public members are shown. `allows_origin` says of an origin, as browsers spell it, whether its
+    pages may call. `checks` say what a ready edge needs; `development` is there on a development
+    system alone.
     """
 
-    envelope_jwks: str = '{"keys": []}'
+    envelope_jwks: Callable[[], str] = lambda: '{"keys": []}'
     allows_origin: Callable[[str], bool] = lambda _: False
     checks: Mapping[str, Check] = field(default_factory=dict)
     development: DevelopmentTokens | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from forebay_server.errors import PageTokenInvalid
 from forebay_server.seals.encoding import decode, encode
-from forebay_server.seals.secrets import SEAL_BYTES, SealSecrets
+from forebay_server.seals.secrets import SEAL_BYTES, Seals
 
 PURPOSE = "page-token"
 
@@ -12,13 +12,13 @@ PURPOSE = "page-token"
 class PageTokens:
     """Makes and opens page tokens; each is good for one tenant's list of one collection."""
 
-    def __init__(self, secrets: SealSecrets) -> None:
-        self._secrets = secrets
+    def __init__(self, seals: Seals) -> None:
+        self._seals = seals
 
     def behind(self, tenant: str, parent: str, last_id: str) -> str:
         """The token of the page that begins behind the document with that id."""
         last = last_id.encode()
-        seal = self._secrets.seal(PURPOSE, last, tenant.encode(), parent.encode())
+        seal = self._seals.seal(PURPOSE, last, tenant.encode(), parent.encode())
         return encode(last + seal)
 
     def last_id(self, tenant: str, parent: str, token: str) -> str:
@@ -30,6 +30,6 @@ class PageTokens:
         except ValueError:
             raise PageTokenInvalid from None
         last, seal = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
-        if not self._secrets.holds(seal, PURPOSE, last, tenant.encode(), parent.encode()):
+        if not self._seals.holds(seal, PURPOSE, last, tenant.encode(), parent.encode()):
             raise PageTokenInvalid
         return last.decode()

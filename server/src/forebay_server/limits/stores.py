@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from forebay_server.governance.configuration_file import ConfigurationInvalid
+from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.limits.memory_store import MemoryStore
 from forebay_server.limits.redis_store import RedisStore
 from forebay_server.limits.store import LimitStore

@@ -8,7 +8,7 @@ from forebay.pipeline.v1 import DeadLetterFilter
 from forebay_server.errors import PageTokenInvalid
 from forebay_server.pipeline.letters import LetterPlace
 from forebay_server.seals.encoding import decode, encode
-from forebay_server.seals.secrets import SEAL_BYTES, SealSecrets
+from forebay_server.seals.secrets import SEAL_BYTES, Seals
 
 PURPOSE = "dead-letter-page"
 PLACE = struct.Struct(">qiq")
@@ -17,13 +17,13 @@ PLACE = struct.Struct(">qiq")
 class LetterPages:
     """Makes and opens page tokens; each is good for one filter."""
 
-    def __init__(self, secrets: SealSecrets) -> None:
-        self._secrets = secrets
+    def __init__(self, seals: Seals) -> None:
+        self._seals = seals
 
     def behind(self, wanted: DeadLetterFilter, place: LetterPlace) -> str:
         """The token of the page that begins behind a letter."""
         last = PLACE.pack(*place)
-        return encode(last + self._secrets.seal(PURPOSE, last, _bytes(wanted)))
+        return encode(last + self._seals.seal(PURPOSE, last, _bytes(wanted)))
 
     def place(self, wanted: DeadLetterFilter, token: str) -> LetterPlace | None:
         """The letter behind which the page begins; None for no token. Raises PageTokenInvalid."""
@@ -34,7 +34,7 @@ class LetterPages:
         except ValueError:
             raise PageTokenInvalid from None
         last, seal = data[: PLACE.size], data[PLACE.size :]
-        if len(seal) != SEAL_BYTES or not self._secrets.holds(seal, PURPOSE, last, _bytes(wanted)):
+        if len(seal) != SEAL_BYTES or not self._seals.holds(seal, PURPOSE, last, _bytes(wanted)):
             raise PageTokenInvalid
         return LetterPlace(*PLACE.unpack(last))
 

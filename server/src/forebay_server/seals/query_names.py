@@ -13,7 +13,7 @@ from uuid import UUID
 
 from forebay.query.v1 import SubmitQueryRequest
 from forebay_server.seals.encoding import decode, encode
-from forebay_server.seals.secrets import SEAL_BYTES, SealSecrets
+from forebay_server.seals.secrets import SEAL_BYTES, Seals
 
 PREFIX = "queries/"
 TIME_BYTES = 6  # as in UUIDv7 (RFC 9562, section 5.7)
@@ -37,8 +37,8 @@ class Asker:
 class QueryNames:
     """Makes and opens the names of queries."""
 
-    def __init__(self, secrets: SealSecrets) -> None:
-        self._secrets = secrets
+    def __init__(self, seals: Seals) -> None:
+        self._seals = seals
 
     def derive(self, asker: Asker, request_id: UUID, request: SubmitQueryRequest) -> str:
         """The name of a request as it was sent; its timeout does not matter."""
@@ -50,7 +50,8 @@ class QueryNames:
         derived = _digest(
             request_id.bytes, *asker.parts(), fields.SerializeToString(deterministic=True)
         )
-        seal = self._secrets.seal(PURPOSE, time, derived, *asker.parts())
+        at = int.from_bytes(time, "big") / 1000
+        seal = self._seals.seal(PURPOSE, time, derived, *asker.parts(), at=at)
         return PREFIX + encode(time + derived + seal)
 
     def opened(self, asker: Asker, name: str) -> int | None:
@@ -62,7 +63,7 @@ class QueryNames:
         if len(data) != TIME_BYTES + DERIVED_BYTES + SEAL_BYTES:
             return None
         time, derived = data[:TIME_BYTES], data[TIME_BYTES:-SEAL_BYTES]
-        if not self._secrets.holds(data[-SEAL_BYTES:], PURPOSE, time, derived, *asker.parts()):
+        if not self._seals.holds(data[-SEAL_BYTES:], PURPOSE, time, derived, *asker.parts()):
             return None
         return int.from_bytes(time, "big")
 

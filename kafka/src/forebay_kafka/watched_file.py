@@ -6,16 +6,30 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from forebay_server.governance.configuration_file import ConfigurationInvalid, read_content
+from forebay_kafka.bounded_file import read_bounded
 
+MAX_BYTES = 1024 * 1024  # rules for some ten thousand tenants; parsed in less than a second
 INTERVAL_SECONDS = 1.0  # two looks and some work stay far below the 5 s that a rule may take
 
 ValueT = TypeVar("ValueT")
 _log = logging.getLogger(__name__)
+
+
+class ConfigurationInvalid(Exception):
+    """A configuration file, or a variable, breaks a rule; the text names both."""
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a configuration file; ConfigurationInvalid when they cannot be had."""
+    try:
+        return read_bounded(path, MAX_BYTES)
+    except OSError as error:
+        raise ConfigurationInvalid(f"{path}: {error.strerror}") from error
 
 
 class WatchedFile(Generic[ValueT]):
@@ -84,6 +98,16 @@ class WatchedFile(Generic[ValueT]):
         elif digest == before:
             await self._judge(content, digest)
 
+    def look_at_once(self) -> None:
+        """Adopt what the file says now, if it is good; for who cannot wait for the next look.
+
+        The file must be one of which no part is valid, since a second look may never come.
+        """
+        with suppress(ConfigurationInvalid):
+            content = read_content(self._path)
+            if (digest := _digest(content)) != self._adopted:
+                self._adopt(self._parse(content, self._path), digest)
+
     def adopted(self, value: ValueT) -> None:
         """Called with what counts from now on."""
         del value
@@ -96,11 +120,14 @@ class WatchedFile(Generic[ValueT]):
             except ConfigurationInvalid as error:
                 self._refused = digest, str(error)
             else:
-                self._value, self._adopted = value, digest
-                self._report(None)
-                self.adopted(value)
+                self._adopt(value, digest)
                 return
         self._report(self._refused[1])
+
+    def _adopt(self, value: ValueT, digest: bytes) -> None:
+        self._value, self._adopted = value, digest
+        self._report(None)
+        self.adopted(value)
 
     def _report(self, problem: str | None) -> None:
         if problem is not None and problem != self._problem:
