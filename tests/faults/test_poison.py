@@ -167,8 +167,10 @@ async def test_what_nobody_vouches_for_changes_no_answer(
         models.behave(first_token_seconds=1.5, reply=REPLY)
         before = await asyncio.to_thread(refused, system, answers.name)
         async with AsyncClient(system.addresses.grpc, mint(system)) as client:
-            other = await client.ask("Who else?").answer()
-            stream = client.ask("Who?")
+            receipt = await client.ingest("notes", "weir", text="The keeper opens the weir.")
+            await client.wait_indexed(receipt.name, receipt.etag)
+            other = await client.ask("Who else opens the weir?").answer()
+            stream = client.ask("Who opens the weir?")
             name = (await anext(aiter(stream))).query
             good = await asyncio.to_thread(first_of, books, name)
             strange = await asyncio.to_thread(first_of, books, other.query)

@@ -126,7 +126,7 @@ def keys_of(books: LogBooks, seen: Seen) -> Counter[str]:
     found: Counter[str] = Counter()
     for record in (QueryRecord, DocumentRecord):
         for received in books.records(record):
-            key = (received.key or b"").decode()
+            key = (received.key or b"").decode(errors="replace")  # others leave poison behind
             if received.value is not None and key.partition("@")[0].endswith(ours):
                 token = received.only_header(IDENTITY_HEADER)
                 found[str(jwt.get_unverified_header(token)["kid"])] += 1
