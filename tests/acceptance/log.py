@@ -21,6 +21,8 @@ from forebay_kafka.topics import TOPICS, topic_of
 from forebay_standalone.system import System
 
 WAIT_SECONDS = 10.0
+STILL_SECONDS, LOOK_SECONDS = 0.3, 0.1  # a stage that is at work writes more often
+REST_SECONDS = 60.0  # for what other tests have left behind
 ALWAYS_GROWING = (StageReport, AuditRecord)
 LETTERS, USAGE = topic_of(DeadLetter).name, topic_of(UsageRecord).name
 
@@ -40,6 +42,17 @@ class LogProbe:
     def ends(self) -> Ends:
         """The end of every partition of every topic that only accepted calls make grow."""
         return self.ends_of(*(spec.name for spec in TOPICS if spec.record not in ALWAYS_GROWING))
+
+    def at_rest(self) -> Ends:
+        """The same, once what earlier calls began has come to its end."""
+        deadline = time.monotonic() + REST_SECONDS
+        ends, since = self.ends(), time.monotonic()
+        while time.monotonic() < since + STILL_SECONDS:
+            time.sleep(LOOK_SECONDS)
+            if (now := self.ends()) != ends:
+                ends, since = now, time.monotonic()
+            assert time.monotonic() < deadline, "the log goes on growing"
+        return ends
 
     def usage_of(self, tenant: str) -> list[UsageRecord]:
         """What a tenant's answers have cost up to now."""

@@ -71,7 +71,7 @@ def probe(system: System) -> Iterator[LogProbe]:
 @pytest.fixture(autouse=True)
 def no_record(probe: LogProbe) -> Iterator[None]:
     """No test of this module may leave a record on any topic but that of the audit."""
-    before = probe.ends()
+    before = probe.at_rest()
     yield
     assert probe.ends() == before
 

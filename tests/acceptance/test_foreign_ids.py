@@ -91,7 +91,7 @@ async def test_what_is_somebody_elses_is_answered_like_what_never_was(
         "another subject": system.issuer.mint(of_victim(tenant), "mallory", "enterprise"),
     }
     below = system.issuer.mint(of_victim(tenant), "enterprise-user", "free")
-    before = probe.ends()
+    before = probe.at_rest()
     for token in strangers.values():
         for request in (GetQueryRequest, CancelQueryRequest, StreamAnswerRequest):
             foreign = await wires.refused(request(name=victim.query), token)
@@ -132,7 +132,7 @@ async def test_seals_of_others_open_nothing(
     token = system.issuer.mint(tenant, "enterprise-user", "enterprise")
     parent = "collections/plant"
     await connect().follow(own.name).answer()
-    before = probe.ends()
+    before = probe.at_rest()
     table: list[tuple[Message, str]] = [
         (StreamAnswerRequest(name=own.name, after_cursor=victim.cursor), "CURSOR_INVALID"),
         (StreamAnswerRequest(name=own.name, after_cursor=victim.page_token), "CURSOR_INVALID"),
@@ -160,7 +160,7 @@ async def test_operators_methods_are_nobody_elses(
 ) -> None:
     scopes = [scope for scope in every_scope() if scope != "operate"]
     token = system.issuer.mint(tenant, "somebody", "enterprise", scopes)
-    before = probe.ends()
+    before = probe.at_rest()
     for request in (
         GetPipelineStatusRequest(),
         WatchPipelineRequest(),

@@ -227,7 +227,7 @@ async def test_what_is_smuggled_over_http_is_refused_and_writes_no_record(
         "good": system.issuer.mint(tenant, "ada", "free"),
         "lied": system.issuer.mint("globex", "root", "enterprise"),
     }
-    before = probe.ends()
+    before = probe.at_rest()
     answer = await wires.http.request(
         row.method,
         row.path.format(**tokens),

@@ -19,6 +19,7 @@ QUESTIONS = 60
 DOCUMENTS = 200
 
 
+@pytest.mark.slow_faults
 async def test_a_killed_embedding_worker_costs_the_calls_that_it_had_begun(
     system: System,
     models: ModelServer,
@@ -74,7 +75,7 @@ async def test_a_killed_generation_worker_costs_the_answers_that_it_had_begun(
     [
         pytest.param("cataloguing", marks=pytest.mark.slow_faults),
         pytest.param("chunking", marks=pytest.mark.slow_faults),
-        "retrieval",
+        pytest.param("retrieval", marks=pytest.mark.slow_faults),
     ],
 )
 async def test_a_killed_stage_that_pays_nobody_loses_nothing(

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from forebay.client import AsyncClient
 from forebay.ingest.v1 import Document
 from forebay.query.v1 import AnswerEvent, SubmitQueryRequest
@@ -36,6 +38,7 @@ async def test_a_worker_killed_in_mid_document_leaves_nothing_of_it_and_the_next
     assert any(f"Gate {PARAGRAPHS - 1} of" in passage.text for passage in found.passages)
 
 
+@pytest.mark.slow_faults
 async def test_documents_that_come_while_no_worker_runs_are_all_indexed(
     system: System, client: AsyncClient
 ) -> None:
@@ -72,6 +75,7 @@ async def test_an_answer_whose_worker_is_killed_begins_anew_and_is_whole(
     assert models.calls()["chat"] == 2
 
 
+@pytest.mark.slow_faults
 async def test_what_was_answered_before_a_kill_is_not_paid_for_again(
     system: System, client: AsyncClient, models: ModelServer
 ) -> None:

@@ -6,6 +6,8 @@ import time
 from collections import Counter, deque
 from dataclasses import replace
 
+import pytest
+
 from forebay.client import AsyncClient
 from forebay.query.v1 import AnswerEvent, Query
 from forebay.records.v1 import AnswerRecord, DeadLetter, UsageRecord
@@ -66,6 +68,7 @@ async def test_poison_of_every_kind_on_every_topic_is_named_and_stops_nothing(
         assert all(program.alive for program in system.programs.values())
 
 
+@pytest.mark.slow_faults
 async def test_a_record_that_is_written_once_more_has_no_second_effect(
     system: System, load: Load, accountant: Accountant, table: FaultTable, rolls: random.Random
 ) -> None:

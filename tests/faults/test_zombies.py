@@ -56,6 +56,7 @@ async def test_a_worker_that_wakes_after_three_session_timeouts_changes_nothing(
         await accountant.close(moments)
 
 
+@pytest.mark.slow_faults
 async def test_a_killed_worker_is_replaced_two_seconds_after_its_session(
     system: System,
     models: ModelServer,

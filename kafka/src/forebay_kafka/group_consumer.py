@@ -29,7 +29,7 @@ from forebay_kafka.offset_commits import OffsetCommits
 from forebay_kafka.polling import received
 from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
-from forebay_kafka.stall_watch import Stall, StallWatch
+from forebay_kafka.stall_watch import Expelled, Stall, StallWatch
 
 BATCH_RECORDS = 100  # a few milliseconds of the event loop's time
 IDLE_POLL_SECONDS = 0.2  # a record ends it at once; only commands wait for it
@@ -58,6 +58,7 @@ class GroupConsumer:
         self._configuration = consumer_configuration(settings, group, options)
         self._topics = list(topics)
         self._is_static = options.instance_id is not None
+        self._stall_seconds = options.stall_seconds
         self._stall_watch = partial(StallWatch, settings, group, options.stall_seconds)
         self._commands: queue.SimpleQueue[Callable[[confluent_kafka.Consumer], None]] = (
             queue.SimpleQueue()
@@ -65,6 +66,7 @@ class GroupConsumer:
         self._assigned: dict[TopicPartition, object] = {}  # the value differs per assignment
         self._positions: dict[TopicPartition, int] = {}  # behind the last record of each
         self._paused: set[TopicPartition] = set()
+        self._out_since: float | None = None  # when it lost all, until the group gives it a share
         self._commits = OffsetCommits(self._assigned)
         self._taken = threading.Event()
         self._closing = threading.Event()
@@ -103,9 +105,9 @@ class GroupConsumer:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                stall = self._serve(self._consumer)
-                if stall is not None:
-                    self._start_over(stall)
+                trouble = self._serve(self._consumer)
+                if trouble is not None:
+                    self._start_over(trouble)
             self._obey(self._consumer)
         except Exception as error:  # noqa: BLE001 the listener gets it, whatever it is
             self._call(self._listener.failed, error)
@@ -132,8 +134,8 @@ class GroupConsumer:
                 consumer.poll(LEAVE_POLL_SECONDS)
         consumer.close()
 
-    def _serve(self, consumer: confluent_kafka.Consumer) -> Stall | None:
-        """Be a member until it closes, or until a partition does not move."""
+    def _serve(self, consumer: confluent_kafka.Consumer) -> Stall | Expelled | None:
+        """Be a member until it closes, or until it gets nothing of a partition or of the group."""
         consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
@@ -148,22 +150,24 @@ class GroupConsumer:
             stall = self._watch.check({name: self._positions.get(name) for name in fetched})
             if stall is not None:
                 return stall
+            if self._is_out():
+                return Expelled()
         return None
 
-    def _start_over(self, stall: Stall) -> None:
+    def _is_out(self) -> bool:
+        """Whether it has had no word of its group for long, not even that nothing is its share."""
+        since = self._out_since
+        return since is not None and time.monotonic() - since > self._stall_seconds
+
+    def _start_over(self, trouble: Stall | Expelled) -> None:
         """Join anew as another member; the old one is given up as it is."""
-        facts = {
-            "topic": stall.name.topic,
-            "partition": stall.name.partition,
-            "position": stall.position,
-            "end": stall.end,
-        }
-        log.error("a partition does not move; the member joins its group anew", extra=facts)
+        log.error("%s; the member joins its group anew", trouble.what, extra=trouble.facts())
         old, self._consumer = self._consumer, self._new_consumer()
         names = frozenset(self._assigned)
         self._ask(self._listener.lost(names))
         self._obey(self._consumer)  # what was queued is for partitions that are gone
         self._forget(names)
+        self._out_since = None
         self._commits.start_over()
         # It may not answer any more, and closing it would wait for that.
         threading.Thread(target=old.close, name="forebay-old-consumer", daemon=True).start()
@@ -222,6 +226,7 @@ class GroupConsumer:
         consumer.incremental_assign(partitions)
         # A pause outlives the assignment that it was for.
         consumer.resume(partitions)
+        self._out_since = None
         names = _names(partitions)
         self._assigned |= {name: object() for name in names}
         self._call(self._listener.assigned, names)
@@ -254,6 +259,8 @@ class GroupConsumer:
         for name in names:
             self._assigned.pop(name, None)
             self._positions.pop(name, None)
+        if not self._assigned:
+            self._out_since = time.monotonic()
 
     def _pause(self, consumer: confluent_kafka.Consumer, names: set[TopicPartition]) -> None:
         present = names & self._assigned.keys()

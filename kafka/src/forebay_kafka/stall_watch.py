@@ -37,6 +37,31 @@ class Stall:
     name: TopicPartition
     position: int
     end: int
+    what = "a partition does not move"
+
+    def facts(self) -> dict[str, object]:
+        """What an operator would ask."""
+        topic, partition = self.name.topic, self.name.partition
+        return {
+            "topic": topic,
+            "partition": partition,
+            "position": self.position,
+            "end": self.end,
+        }
+
+
+@dataclass(frozen=True)
+class Expelled:
+    """A member that lost everything and hears nothing more of its group.
+
+    Seen after a broker that was away: the client believed that it rejoins, and never asked.
+    """
+
+    what = "the group has forgotten the member"
+
+    def facts(self) -> dict[str, object]:
+        """Nothing is known but that."""
+        return {}
 
 
 @dataclass(frozen=True)

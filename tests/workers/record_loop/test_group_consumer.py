@@ -39,6 +39,7 @@ class Recorder(Journal):
 
     async def revoked(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         self.held -= partitions
+        self.note()
         return {name: self.to_commit[name] for name in partitions if name in self.to_commit}
 
     async def lost(self, partitions: frozenset[TopicPartition]) -> None:
@@ -219,6 +220,30 @@ async def test_a_member_that_never_got_a_record_that_is_there_starts_over_too(
     await kafka_log.append(group.topic, 0, [mint.query("a@0")])
     await recorder.until(lambda: len(recorder.records) == 1)
     assert recorder.lost_partitions == [{group.partition}]
+
+
+async def test_a_member_that_its_group_has_forgotten_joins_anew(
+    group: Group, kafka_log: KafkaLog, mint: Mint, caplog: pytest.LogCaptureFixture
+) -> None:
+    group.options = replace(group.options, stall_seconds=2.0)
+    member, recorder = await group.join()
+    # The client gives everything back and never asks for a share again.
+    member._commands.put(lambda consumer: consumer.unsubscribe())
+    await recorder.until(lambda: not recorder.held)
+    await kafka_log.append(group.topic, 0, [mint.query("a@0")])
+    await recorder.until(lambda: len(recorder.records) == 1)
+    assert ["has forgotten" in each.message for each in caplog.records].count(True) == 1
+
+
+async def test_a_member_without_a_share_is_left_alone(
+    group: Group, caplog: pytest.LogCaptureFixture
+) -> None:
+    group.options = replace(group.options, stall_seconds=0.4)
+    _, first = await group.join()
+    _, second = group.begin_to_join()
+    await asyncio.sleep(2.0)  # five times as long
+    assert sorted([len(first.held), len(second.held)]) == [0, 1]
+    assert not any("joins its group anew" in each.message for each in caplog.records)
 
 
 async def test_partitions_that_stand_for_a_good_reason_are_left_alone(
