@@ -35,6 +35,7 @@ test: $(WHOLE)
 
 faults: $(WHOLE)
 	$(BIN)/pytest tests/faults -m 'slow_faults or not slow_faults' $(ARGS)
+	$(BIN)/pytest tests --ignore tests/faults -m slow_faults $(ARGS)
 
 bench: $(WHOLE)
 	$(BIN)/forebay-bench $(ARGS)

@@ -272,6 +272,7 @@ async def test_a_query_fails_when_its_time_is_over(connect: Connect, models: Mod
 
 
 @pytest.mark.over_grpc_alone("takes half a minute; SSE's comments: tests/server/test_http_streams")
+@pytest.mark.slow_faults
 async def test_a_silent_stream_has_heartbeats_until_a_broken_model_is_given_up(
     connect: Connect, models: ModelServer, system: System, tenant: str, edge: Services
 ) -> None:

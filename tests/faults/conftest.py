@@ -138,16 +138,11 @@ async def in_the_end(call: Callable[[], Awaitable[T]], seconds: float = 60.0) ->
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless it is asked for by name or by its mark."""
+    """Give each test the time to start a system."""
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in ours:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(240))  # the first one starts a system
-    if config.option.markexpr or any("::" in argument for argument in config.args):
-        return
-    slow = [item for item in ours if item.get_closest_marker("slow_faults")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
 
 
 def pytest_terminal_summary(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forebay.client import AsyncClient
@@ -41,6 +42,7 @@ class Seen:
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@pytest.mark.slow_faults
 async def test_keys_and_secrets_change_under_load_and_nobody_notices(
     system: System, table: FaultTable
 ) -> None:

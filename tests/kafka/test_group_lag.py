@@ -86,6 +86,7 @@ async def test_what_a_group_committed_is_behind_it(
     assert (found.committed, found.end, found.records) == (partition.end - 1, partition.end, 1)
 
 
+@pytest.mark.slow_faults
 async def test_offsets_of_a_log_that_is_away_are_refused_in_time_and_come_back(
     launch: Callable[[], tuple[KafkaBroker, KafkaSettings]], group: str
 ) -> None:

@@ -113,6 +113,7 @@ async def test_a_publisher_that_never_saw_the_log_says_so_to_all_of_its_callers(
     assert {type(outcome) for outcome in outcomes} == {LogUnavailable}
 
 
+@pytest.mark.slow_faults
 async def test_leaving_ends_every_call_that_is_under_way(
     own: tuple[KafkaBroker, KafkaSettings], stopped: KafkaBroker, query: str
 ) -> None:
@@ -128,6 +129,7 @@ async def test_leaving_ends_every_call_that_is_under_way(
     assert {type(outcome) for outcome in outcomes} == {LogUnavailable}
 
 
+@pytest.mark.slow_faults
 async def test_looking_up_offsets_and_history_says_that_the_log_is_away(
     own: tuple[KafkaBroker, KafkaSettings], stopped: KafkaBroker
 ) -> None:

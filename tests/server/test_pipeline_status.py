@@ -309,6 +309,7 @@ async def test_every_process_of_the_edge_says_the_same(
     await reporter.leave()
 
 
+@pytest.mark.slow_faults
 async def test_without_the_log_the_status_is_refused_within_the_deadline_and_comes_back(
     tmp_path_factory: pytest.TempPathFactory,
     installation: Installation,

@@ -84,7 +84,9 @@ async def until_committed(log: KafkaLog, group: Group, offset: int) -> None:
             pass
 
 
-@pytest.fixture(params=["classic", "consumer"])
+@pytest.fixture(
+    params=["classic", pytest.param("consumer", marks=pytest.mark.slow_faults, id="consumer")]
+)
 async def group(kafka_log: KafkaLog, request: pytest.FixtureRequest) -> AsyncIterator[Group]:
     topic = f"forebay.test-{uuid4()}"
     await asyncio.to_thread(kafka_log.create_topic, topic, 1)
