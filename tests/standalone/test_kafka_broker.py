@@ -104,6 +104,7 @@ def test_formatting_that_was_cut_off_begins_again(folder: Path) -> None:
     assert "half" not in (folder / "kafka" / "data" / "meta.properties").read_text()
 
 
+@pytest.mark.slow_faults
 def test_a_cluster_of_three_takes_writes_after_it_lost_one(folder: Path) -> None:
     names = broker_ports(3)
     ports = remembered_ports(folder / "ports.json", names)
