@@ -53,6 +53,7 @@ def nothing_of_another_tenant(context, response, case):
 """
 
 
+@pytest.mark.slow_faults
 @pytest.mark.timeout(SECONDS + 120)  # the first test here starts the system
 async def test_no_request_of_the_documents_own_making_is_answered_outside_it(
     system: System, models: ModelServer, tmp_path: Path
