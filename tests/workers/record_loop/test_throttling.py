@@ -77,7 +77,7 @@ async def test_calls_that_failed_together_slow_the_stage_down_once_and_success_s
             await together.wait()
             raise Failing(Retry.THROTTLED, retry_after=1)
         running.append(stage.running)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)  # so long that all that may start meets
 
     stage, clock = ScriptedDocuments(eight_at_once), HandClock()
     member = memory_bench.start(stage, replace(PROMPT, max_in_flight=8), clock)
