@@ -72,6 +72,7 @@ async def refused_in_time(call: Callable[[], Awaitable[object]]) -> None:
     assert refused.value.retry_delay is not None
 
 
+@pytest.mark.slow_faults
 async def test_a_question_asked_in_an_outage_is_answered_once_after_it(
     system: System, client: AsyncClient
 ) -> None:

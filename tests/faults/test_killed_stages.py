@@ -43,6 +43,7 @@ async def test_a_killed_embedding_worker_costs_the_calls_that_it_had_begun(
         row.saw(*await accountant.close(moments))
 
 
+@pytest.mark.slow_faults
 async def test_a_killed_generation_worker_costs_the_answers_that_it_had_begun(
     system: System,
     models: ModelServer,

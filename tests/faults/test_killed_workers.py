@@ -17,6 +17,7 @@ PARAGRAPHS = 800
 CALLS = 3  # of 64 texts each: a document in the middle of its embedding
 
 
+@pytest.mark.slow_faults
 async def test_a_worker_killed_in_mid_document_leaves_nothing_of_it_and_the_next_indexes_it(
     system: System, client: AsyncClient, models: ModelServer
 ) -> None:

@@ -155,6 +155,7 @@ async def test_everybody_hears_in_time_that_the_log_tells_no_offsets() -> None:
         assert time.monotonic() - started < LOOK_UP_SECONDS + 1
 
 
+@pytest.mark.slow_faults
 async def test_a_tail_goes_on_where_it_was_once_the_log_is_back(
     own: tuple[KafkaBroker, KafkaSettings], query: str
 ) -> None:
@@ -192,6 +193,7 @@ def hasty(
     return launch(**session)
 
 
+@pytest.mark.slow_faults
 async def test_offsets_are_told_again_once_partitions_have_their_leaders_back(
     hasty: tuple[KafkaBroker, KafkaSettings],
 ) -> None:

@@ -61,6 +61,7 @@ def read(client: Client, topic: str, count: int) -> list[bytes]:
         consumer.close()
 
 
+@pytest.mark.slow_faults
 def test_records_survive_a_clean_restart_and_a_kill(broker: KafkaBroker) -> None:
     create(plain(broker), "kept")
     write(plain(broker), "kept", b"before the restart")

@@ -203,6 +203,7 @@ async def test_an_endpoint_that_throttles_delays_an_answer_and_fails_none(
     assert not any(event.HasField("restarted") for event in log.shown(name))
 
 
+@pytest.mark.slow_faults
 async def test_what_a_killed_worker_had_begun_is_whole_two_seconds_after_its_session(
     log: Log, place: Place, models: ModelServer
 ) -> None:
@@ -225,6 +226,7 @@ async def test_what_a_killed_worker_had_begun_is_whole_two_seconds_after_its_ses
     assert models.calls()["chat"] == PARTITIONS + PARTITIONS // 2
 
 
+@pytest.mark.slow_faults
 async def test_a_worker_that_wakes_after_its_session_spoils_nothing_and_pays_nothing(
     log: Log, place: Place, models: ModelServer
 ) -> None:

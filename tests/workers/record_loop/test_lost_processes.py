@@ -110,6 +110,7 @@ async def test_a_killed_process_loses_no_record_and_repeats_only_what_was_not_co
     assert await kafka_bench.dead_letters() == []
 
 
+@pytest.mark.slow_faults
 async def test_a_process_that_was_frozen_past_its_session_loses_no_record_when_it_comes_back(
     kafka_bench: Bench, processes: Processes
 ) -> None:
