@@ -21,6 +21,7 @@ KILLS = 5
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow_faults
 async def test_readers_survive_an_edge_killed_five_times_within_one_answer(
     system: System,
     models: ModelServer,
