@@ -1,6 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from forebay_standalone.child import ChildProcess, Launch
 
@@ -46,3 +50,35 @@ def test_output_of_every_start_is_in_the_log(folder: Path) -> None:
     child.start()
     child.wait(10)
     assert child.launch.log.read_text() == "hello\nhello\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts a child as somebody else")
+def test_a_child_of_another_account_is_started_without_the_fork_handlers_of_libraries(
+    folder: Path,
+) -> None:
+    # Handlers cannot be taken back: a process of its own registers them (glibc's pthread_atfork).
+    script = """
+import ctypes, os, sys
+from pathlib import Path
+from forebay_standalone.account import Account
+from forebay_standalone.child import ChildProcess, Launch
+ran = []
+handler = ctypes.CFUNCTYPE(None)(lambda: ran.append("handler"))
+ctypes.CDLL(None).__register_atfork(handler, None, None, None)
+os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+assert not ran
+if not os.fork():
+    os._exit(0)
+assert ran.pop() == "handler"
+account = Account("any", 4711, 4711)
+child = ChildProcess(Launch("child", ["/usr/bin/id", "-u"], Path(sys.argv[1]), account=account))
+child.start()
+child.wait(10)
+assert not ran
+"""
+    log = folder / "child.log"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(log)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert log.read_text() == "4711\n"

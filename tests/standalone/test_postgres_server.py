@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -66,8 +67,8 @@ def test_a_pid_file_that_names_an_unrelated_process_does_not_block(
     account = postgres_account()
     pid_file = server.folder / "data" / "postmaster.pid"
     former, *rest = pid_file.read_text().splitlines()
-    uid = account.uid if account else None
-    with subprocess.Popen(["sleep", "120"], user=uid, extra_groups=None) as unrelated:
+    sleep = [str(shutil.which("sleep")), "120"]
+    with subprocess.Popen(account.running(sleep) if account else sleep) as unrelated:
         try:
             assert former != str(unrelated.pid)
             pid_file.write_text("\n".join([str(unrelated.pid), *rest, ""]))

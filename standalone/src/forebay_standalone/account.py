@@ -5,6 +5,8 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,14 @@ from pathlib import Path
 from forebay_standalone.errors import NoPostgresAccount
 
 ACCOUNT = "forebay-postgres"
+# Two arguments, the group's and the user's number; the rest is what to become.
+_BECOME = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[1]))
+os.setuid(int(sys.argv[2]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,15 @@ class Account:
     def owns(self, path: Path) -> None:
         """Give a file or folder to this account."""
         os.chown(path, self.uid, self.gid)
+
+    def running(self, command: Sequence[str]) -> list[str]:
+        """Give the command that gives up root and becomes `command`, an absolute path first.
+
+        `subprocess` would change accounts between fork and exec, and that fork runs the handlers
+        of gRPC in the child, where they may crash before anything is executed.
+        """
+        become = [sys.executable, "-I", "-S", "-c", _BECOME, str(self.gid), str(self.uid)]
+        return [*become, *command]
 
 
 def postgres_account() -> Account | None:

@@ -54,19 +54,16 @@ class ChildProcess:
         """Start the program; its output is appended to its log."""
         launch = self.launch
         launch.log.parent.mkdir(parents=True, exist_ok=True)
-        account = launch.account
+        command = list(launch.command)
         with launch.log.open("ab") as log:
             self._popen = subprocess.Popen(  # noqa: S603 the table of programs is ours
-                list(launch.command),
+                launch.account.running(command) if launch.account else command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=launch.folder,
                 env=dict(launch.env),
                 start_new_session=True,
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
             )
         own_leash().watch(self._popen.pid, launch.stop_signal)
 

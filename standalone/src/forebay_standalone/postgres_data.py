@@ -108,18 +108,15 @@ class PostgresData:
         self._run("postgres", "--single", "-D", str(fresh), ADMIN, statement=create)
 
     def _run(self, program: str, *arguments: str, statement: str = "") -> None:
-        account = self.account
+        command = [str(self.programs / program), *arguments]
         with self.log.open("ab") as log:
             done = subprocess.run(  # noqa: S603 the arguments are ours
-                [str(self.programs / program), *arguments],
+                self.account.running(command) if self.account else command,
                 input=statement.encode(),
                 stdout=log,
                 stderr=log,
                 env=environment(),
                 cwd="/",
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
                 timeout=INIT_SECONDS,
                 check=False,
             )

@@ -38,18 +38,12 @@ def _packages() -> Path:
 
 
 def _executes(programs: Path, account: Account) -> bool:
-    try:
-        done = subprocess.run(  # noqa: S603 the arguments are ours
-            [str(programs / "postgres"), "--version"],
-            user=account.uid,
-            group=account.gid,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-    except OSError:
-        return False
+    done = subprocess.run(  # noqa: S603 the arguments are ours
+        account.running([str(programs / "postgres"), "--version"]),
+        cwd="/",
+        capture_output=True,
+        check=False,
+    )
     return done.returncode == 0
 
 
