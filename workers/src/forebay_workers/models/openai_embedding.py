@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import openai
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from forebay_workers.models.errors import ModelReplyInvalid
 from forebay_workers.models.openai_endpoint import Endpoint, client_of, translated_errors
@@ -52,17 +53,20 @@ class OpenAIEmbedding:
     async def _embed_batch(self, batch: list[str]) -> NDArray[np.float32]:
         width = self.dimensions if self._space.request_dimensions else openai.omit
         with translated_errors():
-            reply = await self._client.embeddings.create(
+            reply = await self._client.embeddings.with_raw_response.create(
                 model=self._space.model,
                 input=batch,
                 # The client's own default, base64, is not spoken by every endpoint.
                 encoding_format="float",
                 dimensions=width,
             )
+            # The client's typed reply is made number by number: 250 ms of the event loop for 64
+            # vectors of 1,024, where this takes 5 ms.
+            items = from_json(reply.content)["data"]
             # By index, since the order of a reply is not promised.
-            vectors = {item.index: item.embedding for item in reply.data}
+            vectors = {item["index"]: item["embedding"] for item in items}
             ordered = [vectors[index] for index in range(len(batch))]
-            surplus = len(reply.data) - len(batch)
+            surplus = len(items) - len(batch)
         return self._checked(ordered, surplus)
 
     def _checked(self, vectors: list[list[float]], surplus: int) -> NDArray[np.float32]:
