@@ -27,6 +27,8 @@ from forebay_postgres.pool import Pool
 from forebay_standalone.postgres_server import PostgresServer
 
 LIMIT_SECONDS = 5.0  # a query has failed by then
+TRUSTED_SECONDS = 1.1  # longer ago than that, a connection is asked whether it lives
+STALL_SECONDS = 0.7  # a transaction needs a few turns of the loop
 ME = Permissions("acme", 1)
 DOCUMENT = DocumentKey("acme", "default", "d")
 
@@ -84,6 +86,33 @@ async def test_a_pool_finds_postgres_again_after_a_restart(
     own_server.start()
     await asyncio.to_thread(own_server.wait_ready)
     await until_it_answers(own_pool)
+
+
+async def test_connections_that_died_while_they_were_idle_fail_nobody(
+    own_pool: Pool, own_server: PostgresServer
+) -> None:
+    met = asyncio.Barrier(PostgresSettings().retrieve_pool_size)
+
+    async def hold() -> None:
+        async with own_pool.transaction() as connection:
+            await connection.execute("SELECT 1")
+            await met.wait()
+
+    await asyncio.gather(*(hold() for _ in range(met.parties)))
+    own_server.kill()
+    own_server.start()
+    await asyncio.to_thread(own_server.wait_ready)
+    await asyncio.sleep(TRUSTED_SECONDS)  # nobody uses the pool for a while
+    assert await CatalogueReader(own_pool).get(ME, DOCUMENT) is None
+
+
+async def test_an_event_loop_that_hardly_turns_is_no_outage(own_pool: Pool) -> None:
+    await until_it_answers(own_pool)
+    asked = asyncio.create_task(CatalogueReader(own_pool).get(ME, DOCUMENT))
+    while not asked.done():
+        await asyncio.sleep(0)
+        time.sleep(STALL_SECONDS)  # noqa: ASYNC251 as a crowd of other tasks does
+    assert asked.result() is None
 
 
 async def test_a_frozen_postgres_is_unavailable_in_time(

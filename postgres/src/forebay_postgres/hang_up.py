@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 from forebay_postgres.driver_errors import UNAVAILABLE
 from forebay_postgres.errors import DatabaseUnavailable
 
-LAST_LOOK_SECONDS = 0.1
+STEPS = 10  # in which a wait is counted
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +29,24 @@ def hang_up_after(connection: AsyncConnection[TupleRow], seconds: float) -> Iter
 
     The driver fails at once by that. The server's own statement timeout does not help against a
     frozen server, and cancelling the task makes the driver wait for that server.
+
+    The time is counted in steps: an event loop that stood still itself has used up one of them, and
+    reads what the server has long since sent before the last.
     """
     event_loop = asyncio.get_running_loop()
-    timers: list[asyncio.TimerHandle] = []
-    hung_up = False
+    timer: asyncio.TimerHandle
+    steps, hung_up = 0, False
 
-    def shut_down() -> None:
-        nonlocal hung_up
+    def count() -> None:
+        nonlocal steps, timer, hung_up
+        steps += 1
+        if steps < STEPS:
+            timer = event_loop.call_later(seconds / STEPS, count)
+            return
         hung_up = True
         _shut_down(connection)
 
-    def late() -> None:
-        # A process that was starved meets its timers before what the server has long since sent.
-        timers.append(event_loop.call_later(LAST_LOOK_SECONDS, shut_down))
-
-    timers.append(event_loop.call_later(seconds, late))
+    timer = event_loop.call_later(seconds / STEPS, count)
     try:
         yield
     except psycopg.OperationalError:
@@ -51,8 +54,7 @@ def hang_up_after(connection: AsyncConnection[TupleRow], seconds: float) -> Iter
             raise HungUp(UNAVAILABLE) from None
         raise
     finally:
-        for timer in timers:
-            timer.cancel()
+        timer.cancel()
 
 
 def _shut_down(connection: AsyncConnection[TupleRow]) -> None:

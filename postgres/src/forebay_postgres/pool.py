@@ -21,7 +21,7 @@ from forebay_postgres.errors import (
     StorageMisconfigured,
 )
 from forebay_postgres.fair_turns import FairTurns
-from forebay_postgres.hang_up import HungUp, hang_up_after
+from forebay_postgres.hang_up import STEPS, HungUp, hang_up_after
 from forebay_postgres.settings import PostgresSettings
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
@@ -31,6 +31,7 @@ _CONNECT_TIMEOUT_SECONDS = 2  # the least that libpq takes
 _CHECK_SECONDS = 1.0  # an idle connection that does not answer by then is replaced
 _TRUSTED_SECONDS = 1.0  # since its last answer: asking first would double what a short call costs
 _RECONNECT_SECONDS = 2.0  # then the next caller starts an attempt: nobody waits out a back-off
+_STILL_AWAY_SECONDS = 0.5  # time enough for a connection, if it is back
 _SERVING_SECONDS = 1.0  # of a Postgres that is overloaded, somebody hears more often than that
 _GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if it still can
 _LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
@@ -102,13 +103,28 @@ class Pool:
             await self._connections.putconn(connection)
 
     async def _taken(self) -> Connection:
-        """Take a connection; in a burst, opening another one may wait for a processor."""
+        """Take a connection.
+
+        In a burst, opening another one may wait for a processor, and the event loop too: both are
+        given time. In an outage that somebody waited out just now, nobody else waits as long.
+        """
+        seconds = self._connections.timeout / STEPS
+        if self._served < self._outage:
+            seconds = _STILL_AWAY_SECONDS / STEPS
+        since, steps = time.monotonic(), 0
         while True:
             began = time.monotonic()
             try:
-                return await self._connections.getconn()
+                return await self._connections.getconn(seconds)
             except PoolTimeout:
-                if self._served <= began:  # nobody is being served: it is Postgres
+                now = time.monotonic()
+                if self._served > since:
+                    since, steps = now, 0
+                    continue
+                # Connections that were lost while they were idle end a step at once: the pool gives
+                # up at the second, and there may be one for each place.
+                steps += now - began >= seconds
+                if steps >= STEPS:  # nobody is being served: it is Postgres
                     raise
 
     @asynccontextmanager
