@@ -231,11 +231,12 @@ def _loop_settings(configuration: Configuration, stage: Stage[Any]) -> LoopSetti
     )
     settings = replace(settings, max_in_flight=_slots(configuration, stage))
     if isinstance(stage, Auditing):
-        return replace(settings, heeds_deadlines=False)  # that it was asked stays true
+        # That it was asked stays true.
+        return replace(settings, heeds_deadlines=False, paced=True)
     if isinstance(stage, Retrieval | Generation):
         # An error at once is worth more to who waits than a stage that holds out.
         return replace(settings, retry=replace(settings.retry, rounds=()), breaker=None)
-    return settings
+    return replace(settings, paced=True)
 
 
 def _slots(configuration: Configuration, stage: Stage[Any]) -> int:

@@ -12,4 +12,4 @@ class ParserLimits:
     cpu_seconds: int = 60  # also ends a child whose parent died in the meantime
     memory_bytes: int = 1024 * _MIB  # of address space; 4 MiB of markup take about 250 MiB
     text_bytes: int = 4 * _MIB  # so that all chunks of a document fit a record of 8 MiB
-    documents_per_child: int = 256  # then a new one: what parsers leak stays bounded
+    documents_per_child: int = 2_048  # then a new one: what parsers leak stays bounded

@@ -78,7 +78,7 @@ class Admission:
         return max(0.0, put_off.not_before - self._clock.wall_time())
 
     def _classify(self, run: Run) -> bool:
-        """Find a record's lane and tenant; whether there is something to do."""
+        """Find a record's lane and turn; whether there is something to do."""
         source = run.source
         run.lane = f"{source.topic}/{source.partition}/{source.offset}"
         if run.error is not None:
@@ -90,12 +90,14 @@ class Admission:
                 return False
             run.ended = key
         if key:
-            run.lane = _resource_of(key)
+            # Versions decide between topics: a deletion need not wait for what it deletes.
+            run.lane = f"{source.topic}/{_resource_of(key)}"
         if spec.family == Topic.FAMILY_DOCUMENTS:
-            run.tenant = key.partition("/")[0]
+            tenant = key.partition("/")[0]
         else:
             self.prove(run)
-            run.tenant = run.record.envelope.identity.tenant if run.record else ""
+            tenant = run.record.envelope.identity.tenant if run.record else ""
+        run.turn = f"{tenant} {source.topic}"
         return True
 
 

@@ -1,11 +1,11 @@
 """Backpressure: which partitions are fetched just now."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from forebay_kafka.group_membership import TopicPartition
 from forebay_workers.record_loop.partition import HeldPartition
-from forebay_workers.record_loop.retry_topic import RETRIES
 from forebay_workers.record_loop.settings import LoopSettings
 from forebay_workers.record_loop.source import RecordSource
 
@@ -14,8 +14,9 @@ class Flow:
     """Pauses a partition over its bound and resumes it below half of that.
 
     The distance between the two matters: pausing throws away what was fetched ahead. All
-    partitions pause while too many bytes are held, while the stage halts, and for good once it
-    stops. Retries wait for minutes: their bytes stop retries alone.
+    partitions of a topic pause while too many bytes of it are held: retries wait for minutes, and
+    deletions come in however many documents wait. All pause while the stage halts, and for good
+    once it stops.
     """
 
     def __init__(self, source: RecordSource, settings: LoopSettings) -> None:
@@ -24,7 +25,7 @@ class Flow:
         self._partitions: dict[TopicPartition, HeldPartition] = {}
         self._wide: set[TopicPartition] = set()  # over the bound of uncommitted records
         self._paused: set[TopicPartition] = set()
-        self._full: set[bool] = set()  # True for the retry topic, False for the inputs
+        self._full: set[str] = set()  # topics of which too many bytes are held
         self._halts = 0
         self._stopped = False
 
@@ -73,11 +74,11 @@ class Flow:
         self._apply(self._partitions)
 
     def _review_bytes(self) -> None:
-        held = {True: 0, False: 0}
+        held: Counter[str] = Counter()
         for name, partition in self._partitions.items():
-            held[name.topic == RETRIES] += partition.held_bytes
+            held[name.topic] += partition.held_bytes
         limit, before = self._settings.max_held_bytes, self._full
-        self._full = {k for k, v in held.items() if _over(v, limit, was_over=k in before)}
+        self._full = {t for t, size in held.items() if _over(size, limit, was_over=t in before)}
         if self._full != before:
             self._apply(self._partitions)
 
@@ -91,7 +92,7 @@ class Flow:
             self._source.resume(over)
 
     def _pauses(self, name: TopicPartition) -> bool:
-        return self.halted or name in self._wide or (name.topic == RETRIES) in self._full
+        return self.halted or name in self._wide or name.topic in self._full
 
 
 def _over(value: int, limit: int, *, was_over: bool) -> bool:

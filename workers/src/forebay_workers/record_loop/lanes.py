@@ -9,15 +9,16 @@ from forebay_workers.record_loop.run import Run
 class FairLanes:
     """Waiting records by lane.
 
-    One record of a lane runs at a time. The tenant that holds the fewest slots is next, and among
-    equals the one that waits longest (max-min fairness).
+    One record of a lane runs at a time. The turn that holds the fewest slots is next, and among
+    equals the one that waits longest (max-min fairness). A turn is a tenant's on one topic: what
+    it deletes does not wait behind what it brings in.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
         self._lanes: dict[str, deque[Run]] = {}  # a lane stays here while it runs
         self._running: set[str] = set()
-        self._startable: dict[str, deque[str]] = {}  # lanes by tenant, longest waiting first
+        self._startable: dict[str, deque[str]] = {}  # lanes by turn, longest waiting first
         self._slots: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Run]:
@@ -36,15 +37,15 @@ class FairLanes:
         """Take the next record that may run; `finish` it or `put_back` later."""
         if not self._startable:
             return None
-        # Linear in the tenants that wait just now: 10 µs for a hundred of them.
-        tenant = min(self._startable, key=self._slots.__getitem__)
-        lanes = self._startable.pop(tenant)
+        # Linear in the turns that wait just now: 10 µs for a hundred of them.
+        turn = min(self._startable, key=self._slots.__getitem__)
+        lanes = self._startable.pop(turn)
         run = self._lanes[lanes.popleft()].popleft()
         if lanes:
-            self._startable[tenant] = lanes  # to the end: equals take turns
+            self._startable[turn] = lanes  # to the end: equals take turns
         self.waiting -= 1
         self._running.add(run.lane)
-        self._slots[run.tenant] += 1
+        self._slots[run.turn] += 1
         return run
 
     def put_back(self, run: Run) -> None:
@@ -56,9 +57,9 @@ class FairLanes:
     def finish(self, run: Run) -> None:
         """Give a started record's lane and slot back."""
         self._running.remove(run.lane)
-        self._slots[run.tenant] -= 1
-        if not self._slots[run.tenant]:
-            del self._slots[run.tenant]
+        self._slots[run.turn] -= 1
+        if not self._slots[run.turn]:
+            del self._slots[run.turn]
         if self._lanes[run.lane]:
             self._offer(run.lane)
         else:
@@ -82,5 +83,5 @@ class FairLanes:
         return dropped
 
     def _offer(self, lane: str) -> None:
-        tenant = self._lanes[lane][0].tenant
-        self._startable.setdefault(tenant, deque()).append(lane)
+        turn = self._lanes[lane][0].turn
+        self._startable.setdefault(turn, deque()).append(lane)

@@ -101,6 +101,8 @@ class RecordLoop:
             self._spawn(self._admit_arrivals()),
             self._spawn(self._review()),
         ]
+        if self._settings.paced:
+            parts.append(self._spawn(self._schedule.pace.keep()))
         stopped = self._spawn(stop.wait())
         try:
             ends: set[asyncio.Future[Any]] = {*parts, stopped, self._failure}

@@ -23,15 +23,17 @@ class Run:
     """A record that was taken from the log, and what became of it up to now.
 
     `taken` is the record whose offset counts. `source` is what the stage sees of it: another one
-    where `taken` is a retry. `record` is None until it was verified; then it stays None where the
-    record is poison and `error` says why, or where it is a tombstone and `ended` is its key.
+    where `taken` is a retry. Records of one `lane` run one after another, and those of one `turn`
+    share what is theirs of a stage's slots. `record` is None until it was verified; then it stays
+    None where the record is poison and `error` says why, or where it is a tombstone and `ended` is
+    its key.
     """
 
     held: HeldPartition
     taken: Received
     source: Received
     lane: str = ""
-    tenant: str = ""
+    turn: str = ""
     record: Verified[Message] | None = None
     error: Exception | None = None
     ended: str | None = None

@@ -1,6 +1,7 @@
 """Which records run: as many as the stage bears, each tenant its share, retries in their time."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,7 @@ from forebay_workers.record_loop.admission import Admission, soonest
 from forebay_workers.record_loop.clock import Clock
 from forebay_workers.record_loop.flow import Flow
 from forebay_workers.record_loop.lanes import FairLanes
+from forebay_workers.record_loop.pace import Pace
 from forebay_workers.record_loop.partition import HeldPartition
 from forebay_workers.record_loop.run import Leaving, PutBack, Run
 from forebay_workers.record_loop.runner import RecordRunner
@@ -15,6 +17,8 @@ from forebay_workers.record_loop.settings import LoopSettings
 
 STARTED_AT_ONCE = 16  # proving one takes up to 0.2 ms; more in a row delays running calls
 CANCEL_SECONDS = 1.0  # for a cancelled call to end; it is fenced even if it does not
+
+log = logging.getLogger(__name__)
 
 
 class Schedule:
@@ -40,10 +44,10 @@ class Schedule:
         self._runner = runner
         self._admission = admission
         self._flow = flow
-        self._settings = settings
         self._clock = clock
         self._done = done
         self._broke = broke
+        self.pace = Pace(settings.max_in_flight, self.start)
         self._soonest = float("inf")
         self._waking: asyncio.Task[None] | None = None
 
@@ -100,6 +104,8 @@ class Schedule:
         tasks = {run.task for run in runs if run.task is not None}
         if tasks and grace > 0:
             _, tasks = await asyncio.wait(tasks, timeout=grace)
+        if tasks:
+            log.warning("calls are cut off: their partitions leave", extra={"calls": len(tasks)})
         for run in runs:
             if run.task in tasks:
                 run.call_ends = asyncio.get_running_loop().time()
@@ -114,7 +120,7 @@ class Schedule:
 
     def _wait(self) -> float | None:
         """Seconds until a record may start; None while that depends on those that run."""
-        most = min(self._settings.max_in_flight, self._runner.throttle.limit)
+        most = min(self.pace.limit, self._runner.throttle.limit)
         if self._flow.halted or len(self.running) >= most:
             return None
         halt = self._runner.breaker.wait()

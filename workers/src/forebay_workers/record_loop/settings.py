@@ -45,18 +45,20 @@ class LoopSettings:
 
     `call_timeout` ends an attempt at a record that has no deadline of its own. A call that goes on
     after it was cancelled is stuck after `stuck_after`; after `stuck_limit` the loop fails. Where
-    `heeds_deadlines` is off, a record is worked on however late it is.
+    `heeds_deadlines` is off, a record is worked on however late it is. Where `paced`, fewer are in
+    flight while the event loop itself is what they wait for.
     """
 
     max_in_flight: int = 500  # calls that mostly wait; the event loop turns 500 without effort
     max_uncommitted_records: int = 20_000  # per partition; a flood must not hide who comes behind
-    max_held_bytes: int = 64 * MIB  # of inputs, and as much of retries; eight of the largest
+    max_held_bytes: int = 64 * MIB  # per topic; eight of the largest
     call_timeout: float = 120.0  # a large document's calls to a model take a minute
     stuck_after: float = 2.0  # what is cancelled ends at once, unless it cleans up
     stuck_limit: float = 60.0  # it may hold a thread or a lock: only another process is rid of it
     drain_timeout: float = 20.0  # an orchestrator kills after 30 by default
     revoke_timeout: float = 5.0  # the whole group waits for it in a rebalance
     heeds_deadlines: bool = True
+    paced: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
     commit: CommitPolicy = field(default_factory=CommitPolicy)
