@@ -24,6 +24,7 @@ from forebay_benchmarks.model_server.process import ModelServer
 from forebay_kafka.topics import topic_of
 from forebay_standalone.system import System
 
+from .audit_files import AuditFiles, Line, of
 from .conftest import Connect
 from .content_free import RecordsSince, figures, finds, login, logs, without_content
 from .log import LogProbe, log_probe
@@ -96,17 +97,24 @@ async def test_nothing_of_what_people_send_stands_in_logs_figures_or_errors(
     await asyncio.to_thread(records_are_poison, stage, probe, query)
     await client.get_query(query)
     await asyncio.to_thread(postgres_refuses_a_row, stage)
+    audit = AuditFiles(stage.system)
+    await audit.until(lambda lines: any(map(was_shown_a_query, of(tenant, lines))))
 
     texts = {
         **stage.told,
         **logs(stage.system),
         **figures(stage.system),
         **without_content(watched.read()),
+        "audit files": audit.text().encode(),
     }
     assert {"edge.log", "indexing.log", "answering.log", "postgres.log"} <= texts.keys()
     assert len(stage.told) > 30  # every way that fails was walked
     assert finds(stage.words, texts) == []
     assert tenant.encode() not in b"".join(figures(stage.system).values())
+
+
+def was_shown_a_query(line: Line) -> bool:
+    return (line["api"]["operation"], line["action"]) == ("GetQuery", "Allowed")
 
 
 async def all_goes_well(stage: Stage, client: AsyncClient) -> str:
