@@ -1,7 +1,7 @@
 # Everything here runs with the environment that `make setup` makes: python3 >= 3.11, make, git
 # and coreutils are enough, no Docker, Java or Maven.
 .POSIX:
-.PHONY: help setup up demo test faults bench lint clean
+.PHONY: help setup up demo test faults slow bench lint clean
 
 BIN = .venv/bin
 WHOLE = .venv/whole
@@ -11,9 +11,10 @@ help:
 	  'make setup   the environment (again after an interruption: it heals)' \
 	  'make up      the whole system on this machine, until interrupted; data in .state/' \
 	  'make demo    a walk through it' \
-	  'make test    all tests' \
+	  'make test    all but the longest tests' \
 	  'make faults  every fault, and what became of each promise (FAULTS_SEED=… repeats a run)' \
-	  'make bench   the benchmarks' \
+	  'make slow    the other long tests: they wait until brokers and sessions give up' \
+  'make bench   the benchmarks' \
 	  'make lint    formatting, style, types and import rules' \
 	  'make clean   removes the environment and caches, never .state/'
 
@@ -35,6 +36,8 @@ test: $(WHOLE)
 
 faults: $(WHOLE)
 	$(BIN)/pytest tests/faults -m 'slow_faults or not slow_faults' $(ARGS)
+
+slow: $(WHOLE)
 	$(BIN)/pytest tests --ignore tests/faults -m slow_faults $(ARGS)
 
 bench: $(WHOLE)

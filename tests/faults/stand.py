@@ -27,6 +27,7 @@ APART: Mapping[str, tuple[str, ...]] = {stage: (stage,) for stage in STAGES}
 POLICY = """
 tiers:
   enterprise: {clearance: CONFIDENTIAL, top_k: 20}
+  free: {clearance: PUBLIC, top_k: 20}
 """
 
 
