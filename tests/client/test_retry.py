@@ -1,6 +1,7 @@
 import pytest
+from grpc import StatusCode
 
-from forebay.client import ResourceExhausted, RetryPolicy, Unavailable
+from forebay.client import ForebayError, ResourceExhausted, RetryPolicy, Unavailable
 from forebay.client.retry import Retries
 
 POLICY = RetryPolicy(first_delay=1, longest_delay=4, patience=10)
@@ -53,3 +54,19 @@ def test_a_stream_that_broke_at_once_ends_no_row_of_failures() -> None:
     retries.stream_ended(8.5, 9)
     with pytest.raises(Unavailable):
         retries.wait_after(Unavailable("away"), 9)
+
+
+@pytest.mark.parametrize(
+    ("code", "attempts"),
+    [(StatusCode.CANCELLED, 5), (StatusCode.INTERNAL, 3), (StatusCode.UNKNOWN, 3)],
+)
+def test_a_stream_that_was_reset_is_tried_as_long_as_patience_lasts(
+    code: StatusCode, attempts: int
+) -> None:
+    """Whatever else comes without a reason may be a defect, which no attempt gets past."""
+    retries = Retries(RetryPolicy(1, 4, patience=16), started=0, jitter=lambda: 1.0)
+    now = 0.0
+    for _ in range(attempts):
+        now += retries.wait_after(ForebayError("broken", code=code), now)
+    with pytest.raises(ForebayError):
+        retries.wait_after(ForebayError("broken", code=code), now)

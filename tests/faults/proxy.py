@@ -63,6 +63,7 @@ class Proxy:
         self.connections += 1
         await asyncio.wait({link})
         self._links.discard(link)
+        writer.transport.abort()  # one that was cut before it began has no end of its own
 
     async def _carry_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -82,8 +83,6 @@ class Proxy:
                 back.transport.abort()
         except OSError:
             return
-        finally:
-            writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()

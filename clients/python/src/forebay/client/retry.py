@@ -19,7 +19,8 @@ _ONCE = frozenset(
 )
 _RESUMED = frozenset({ErrorReason.ERROR_REASON_READER_TOO_SLOW})
 # The server gives every error of its own a reason; these codes without one come from the way.
-_BROKEN = frozenset({StatusCode.CANCELLED, StatusCode.INTERNAL, StatusCode.UNKNOWN})
+_RESET = StatusCode.CANCELLED  # a stream that somebody other than this client gave up
+_BROKEN = frozenset({StatusCode.INTERNAL, StatusCode.UNKNOWN})
 _BROKEN_ATTEMPTS = 3  # such an error may also be a defect that no attempt gets past
 _SERVED_SECONDS = 3.0  # a connection that cannot be had is given up before (see channel.py)
 
@@ -106,6 +107,8 @@ class Retries:
             return error.retry_delay is not None or error.reason in _RESUMED
         if error.code in _BROKEN:
             return error.reason == NO_REASON and self._failures < _BROKEN_ATTEMPTS
+        if error.code is _RESET:
+            return error.reason == NO_REASON
         return error.code is StatusCode.UNAVAILABLE
 
     def _delay(self, error: ForebayError) -> float:
