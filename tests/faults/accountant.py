@@ -20,6 +20,7 @@ SECRET = re.compile(r"secret[0-9a-f]{12}")
 REFUSED = frozenset({"refused"})
 # What a model server does to its callers when it is the one at fault.
 BROKEN_OFF = frozenset({"refused", "cut", "disconnected"})
+IN_SOCKETS_SECONDS = 1.0  # until the model server has read what a dead worker had sent
 MOST_TRIES = 10  # of a call in an outage of seconds, at waits that grow to 5 s
 Indexed = tuple[str, str, str]  # tenant, document and etag
 Paid = tuple[str, str]  # the kind of a call, and the digest of a text in it
@@ -64,11 +65,13 @@ class Accountant:
         """To be asked when an outage begins."""
         return Before(frozenset(await self._load.indexed()), time.time())
 
-    async def moment(self, before: Before | None = None) -> Moment:
+    async def moment(self, before: Before | None = None, *, again: int = MOST_TRIES) -> Moment:
         """What the books say now: to be asked while nobody works at what a fault cut off.
 
-        With `before` it is asked at the end of an outage, of what was finished when that began.
+        With `before` that may be later: what was finished then counts, and what had been asked of
+        the model server by now; each of it may be asked for `again` so often.
         """
+        now = time.time()
         indexed = before.indexed if before else await self._load.indexed()
         latest = before.time if before else math.inf
         told, contexts = await asyncio.gather(
@@ -85,8 +88,10 @@ class Accountant:
             if (canary.tenant, canary.name, etag) in indexed:
                 finished.add(("embeddings", digest(canary.text)))
         # Last: a call may still lie in the model server's socket when its caller is dead.
-        calls = await self._calls_at_rest()
-        return Moment(calls, frozenset(finished), again=MOST_TRIES if before else 1)
+        calls = await self._calls_at_rest(
+            until=now + IN_SOCKETS_SECONDS if again == 1 else math.inf
+        )
+        return Moment(calls, frozenset(finished), again=again if before else 1)
 
     async def close(
         self,
@@ -157,22 +162,24 @@ class Accountant:
         cut_off = {paid for paid in calls if any(moment.cut_off(paid) for moment in moments)}
         return f"{len(calls)} texts paid for once, {again} again of {len(cut_off)} cut off"
 
-    async def _calls_at_rest(self) -> Counter[Paid]:
+    async def _calls_at_rest(self, until: float) -> Counter[Paid]:
         """The calls once the server has counted all that had reached it, others' going on."""
-        calls = await self._calls()
+        calls = await self._calls(until=until)
         for _ in range(LOOKS):
             await asyncio.sleep(LOOK_SECONDS)
-            before, calls = calls, await self._calls()
+            before, calls = calls, await self._calls(until=until)
             if calls == before:
                 break
         return calls
 
-    async def _calls(self, unpaid: frozenset[str] = REFUSED) -> Counter[Paid]:
+    async def _calls(
+        self, unpaid: frozenset[str] = REFUSED, until: float = math.inf
+    ) -> Counter[Paid]:
         record = await asyncio.to_thread(self._models.calls)
         return Counter(
             (call["kind"], text)
             for call in record["calls"]
-            if call["outcome"] not in unpaid
+            if call["outcome"] not in unpaid and call["started"] <= until
             for text in call["sha256"]
         )
 

@@ -31,7 +31,8 @@ _CONNECT_TIMEOUT_SECONDS = 2  # the least that libpq takes
 _CHECK_SECONDS = 1.0  # an idle connection that does not answer by then is replaced
 _TRUSTED_SECONDS = 1.0  # since its last answer: asking first would double what a short call costs
 _RECONNECT_SECONDS = 2.0  # then the next caller starts an attempt: nobody waits out a back-off
-_STILL_AWAY_SECONDS = 0.5  # time enough for a connection, if it is back
+_TOLD_SECONDS = 0.5  # an outage that somebody found is told to others for so long
+_STILL_AWAY_SECONDS = 0.5  # then the next one looks: time enough for a connection, if it is back
 _SERVING_SECONDS = 1.0  # of a Postgres that is overloaded, somebody hears more often than that
 _GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if it still can
 _LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
@@ -109,7 +110,7 @@ class Pool:
         given time. In an outage that somebody waited out just now, nobody else waits as long.
         """
         seconds = self._connections.timeout / STEPS
-        if self._served < self._outage:
+        if self._is_away(since=-math.inf):
             seconds = _STILL_AWAY_SECONDS / STEPS
         since, steps = time.monotonic(), 0
         while True:
@@ -130,9 +131,10 @@ class Pool:
     @asynccontextmanager
     async def _turn(self, tenant: str) -> AsyncIterator[None]:
         came = time.monotonic()
+        if self._is_away(since=came - _TOLD_SECONDS):
+            raise DatabaseUnavailable(UNAVAILABLE)
         async with self._turns.turn(tenant):
-            if self._outage > max(came, self._served):
-                # In an outage everybody in turn would wait for a connection that never comes.
+            if self._is_away(since=came):
                 raise DatabaseUnavailable(UNAVAILABLE)
             try:
                 yield
@@ -146,6 +148,13 @@ class Pool:
                 elif isinstance(error, HungUp):  # others are served: it is not away
                     raise StatementTimedOut(TIMED_OUT) from error
                 raise DatabaseUnavailable(UNAVAILABLE) from error
+
+    def _is_away(self, *, since: float) -> bool:
+        """Whether somebody found it away since then, and nobody has been served after that.
+
+        In an outage everybody in turn would wait for a connection that never comes.
+        """
+        return self._outage > max(since, self._served)
 
     async def close(self) -> None:
         """Close all connections; those in use when they are given back."""
