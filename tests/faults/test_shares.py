@@ -13,13 +13,13 @@ import pytest
 from forebay.client import AsyncClient, ResourceExhausted
 from forebay.errors.v1 import ErrorReason
 from forebay.query.v1 import SubmitQueryRequest
+from forebay_benchmarks.bare_processor import calculations
 from forebay_benchmarks.child import Child
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.programs import Sizes
 from forebay_standalone.system import System
 
 from .accountant import Accountant
-from .bare_processor import calculations
 from .canaries import COLLECTION, Canary, canaries
 from .conftest import ONE_ATTEMPT, heal
 from .fault_table import FaultTable
