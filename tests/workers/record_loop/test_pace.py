@@ -19,13 +19,21 @@ def test_a_stage_begins_with_all_its_places(pace: Pace) -> None:
     assert pace.limit == MOST
 
 
-def test_a_crowded_loop_comes_down_to_one_record_at_a_time_and_goes_on_with_it(pace: Pace) -> None:
+def test_a_crowded_loop_comes_down_to_two_records_at_a_time_and_goes_on_with_them(
+    pace: Pace,
+) -> None:
     limits = []
     for _ in range(LOOKS):
         pace.adapt(1.0)
         limits.append(pace.limit)
-    assert limits[:4] == [4, 2, 1, 1]
-    assert limits[-1] == 1
+    assert limits[:3] == [4, 2, 2]
+    assert limits[-1] == 2
+
+
+def test_a_stage_of_one_place_keeps_it() -> None:
+    pace = Pace(1, lambda: None)
+    pace.adapt(1.0)
+    assert pace.limit == 1
 
 
 def test_a_loop_with_room_gets_all_its_places_back_and_says_so_each_time() -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn, Self
 LOOK_SECONDS = 0.1  # a burst is noticed before anybody waits a second for it
 CROWDED = 0.9  # of the time: the loop hardly ever waits for anything but a processor
 ROOMY = 0.8
+LEAST = 2  # one calculates while the other waits for somebody else
 SCHEDULE_STATISTICS = "/proc/thread-self/schedstat"  # ns that it ran, ns that it wanted to
 
 
@@ -38,8 +39,8 @@ class Pace:
 
     def adapt(self, busy: float) -> None:
         """Halve the limit where the loop is crowded, widen it by a quarter where there is room."""
-        if busy > CROWDED:
-            self.limit = max(1, self.limit // 2)
+        if busy > CROWDED and self.limit > LEAST:
+            self.limit = max(LEAST, self.limit // 2)
         elif busy < ROOMY and self.limit < self._most:
             self.limit = min(self._most, self.limit + max(1, self.limit // 4))
             self._raised()
