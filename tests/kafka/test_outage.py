@@ -54,6 +54,7 @@ async def publish(publisher: Publisher, query: str) -> int:
     return (await publisher.publish(record, key=query, identity_token=TOKEN)).offset
 
 
+@pytest.mark.slow_faults
 async def test_nothing_is_promised_while_the_broker_is_frozen_and_all_is_well_afterwards(
     own: tuple[KafkaBroker, KafkaSettings], publisher: Publisher, query: str
 ) -> None:
