@@ -3,29 +3,22 @@
 import asyncio
 import gzip
 import json
-import time
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 import psutil
 import pytest
 
-from forebay.query.v1 import SubmitQueryRequest
 from forebay.records.v1 import AnswerRecord, DocumentRecord, DocumentUpdate, QueryRecord
 from forebay_kafka.settings import KafkaSettings
 from forebay_postgres import PostgresSettings
 from forebay_server.http import operations
 from forebay_server.http.connection import MAX_HEAD_BYTES
 from forebay_server.http.requests import LINGER_SECONDS
-from forebay_server.seals.cursors import Cursors
-from forebay_server.seals.query_names import Asker, QueryNames
-from forebay_server.seals.secrets import SealFile
 
 from .conftest import Installation
 from .http_edge import HttpEdge, bearer, reason_of, serving, violation_of
-from .keys import ISSUER
 from .log import LogReader
 
 BODY_LIMIT = 13 * 1024 * 1024
@@ -332,19 +325,6 @@ async def test_a_cursor_of_another_query_is_refused(edge: HttpEdge, auth: dict[s
     headers = {**auth, "Last-Event-ID": cursors[0]}
     answer = await edge.http.get(f"/v1/{names[1]}:stream", headers=headers)
     assert (answer.status_code, reason_of(answer)) == (400, "CURSOR_INVALID")
-
-
-async def test_a_cursor_from_before_the_resume_window_is_refused(
-    edge: HttpEdge, installation: Installation, auth: dict[str, str]
-) -> None:
-    seals = SealFile(installation.settings.seal_secret_file)
-    days_ago = int((time.time() - 3 * 86_400) * 1000)
-    ancient = UUID(int=days_ago << 80 | 0x7000_8000_0000_0000_0001)
-    asker = Asker(ISSUER, "acme", "ada")
-    name = QueryNames(seals).derive(asker, ancient, SubmitQueryRequest(text="How deep?"))
-    headers = {**auth, "Last-Event-ID": Cursors(seals).at(name, 3)}
-    answer = await edge.http.get(f"/v1/{name}:stream", headers=headers)
-    assert (answer.status_code, reason_of(answer)) == (404, "QUERY_NOT_FOUND")
 
 
 async def test_pipelined_requests_are_answered_in_their_order(
