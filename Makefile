@@ -14,7 +14,7 @@ help:
 	  'make test    all but the longest tests' \
 	  'make faults  every fault, and what became of each promise (FAULTS_SEED=… repeats a run)' \
 	  'make slow    the other long tests: they wait until brokers and sessions give up' \
-  'make bench   the benchmarks' \
+	  'make bench   the benchmarks' \
 	  'make lint    formatting, style, types and import rules' \
 	  'make clean   removes the environment and caches, never .state/'
 

@@ -18,8 +18,8 @@ _ONCE = frozenset(
     }
 )
 _RESUMED = frozenset({ErrorReason.ERROR_REASON_READER_TOO_SLOW})
+_RESET = StatusCode.CANCELLED  # without a reason: a stream that somebody on the way gave up
 # The server gives every error of its own a reason; these codes without one come from the way.
-_RESET = StatusCode.CANCELLED  # a stream that somebody other than this client gave up
 _BROKEN = frozenset({StatusCode.INTERNAL, StatusCode.UNKNOWN})
 _BROKEN_ATTEMPTS = 3  # such an error may also be a defect that no attempt gets past
 _SERVED_SECONDS = 3.0  # a connection that cannot be had is given up before (see channel.py)
