@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,6 +31,9 @@ from forebay.query.v1 import (
     StreamAnswerRequest,
     SubmitQueryRequest,
 )
+from forebay_server.seals.cursors import Cursors
+from forebay_server.seals.query_names import Asker, QueryNames
+from forebay_server.seals.secrets import SealFile
 from forebay_standalone.issuer import DevelopmentIssuer
 from forebay_standalone.system import System
 
@@ -462,6 +466,19 @@ async def test_a_cursor_of_another_query_or_of_nobody_is_refused(
     too_long = StreamAnswerRequest(name=first.query, after_cursor="a" * 513)
     status = await refused_stream(edge.queries.StreamAnswer(too_long, metadata=metadata))
     assert violations_of(status) == [("after_cursor", "STRING_MAX_BYTES")]
+
+
+async def test_a_cursor_from_before_all_that_the_log_keeps_is_refused(
+    edge: Edge, system: System
+) -> None:
+    seals = SealFile(Path(system.programs["edge"].program.env["FOREBAY_SEAL_SECRET_FILE"]))
+    asker = Asker(system.issuer.issuer_url, "t-cursors", "somebody")
+    days_ago = UUID(at(-3 * 86_400))
+    name = QueryNames(seals).derive(asker, days_ago, SubmitQueryRequest(text="Who?"))
+    request = StreamAnswerRequest(name=name, after_cursor=Cursors(seals).at(name, 3))
+    metadata = bearer(mint(system.issuer, "t-cursors", "enterprise"))
+    status = await refused_stream(edge.queries.StreamAnswer(request, metadata=metadata))
+    assert code_and_reason(status) == ("NOT_FOUND", "QUERY_NOT_FOUND")
 
 
 @pytest.mark.over_grpc_alone("HTTP has paths in place of methods: tests/server/test_http_bad_input")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from forebay.query.v1 import AnswerEvent, Citation
 
 ATTEMPTS = ("a", "b")
-DEADLINE = Timestamp(seconds=4_000_000_000)
+DEADLINE = Timestamp(seconds=1_700_000_060)
 ACCEPTED = AnswerEvent(accepted=AnswerEvent.Accepted(text="How deep?", expire_time=DEADLINE))
 CANCELLED = AnswerEvent(cancelled=AnswerEvent.Cancelled())
 FAILED = AnswerEvent(failed=AnswerEvent.Failed())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from forebay.query.v1 import AnswerEvent, Query
 from forebay_server.answers.delivery import Reading
 from forebay_server.answers.errors import QueryExpired
+from forebay_server.answers.lifetime import GONE_SECONDS
 
 from ..kafka.interleavings import CANCELLED, answer_logs  # noqa: TID252 tests are no package
 from .test_answer_delivery import (
@@ -24,8 +25,8 @@ from .test_answer_delivery import (
 )
 
 READING = Reading(replace(CALLER, expire_time=ASKED_AT * 10), NAME, int(ASKED_AT * 1000))
-# Past every deadline: a reader of what has no end is told so at once.
-LATE = Hands(ASKED_AT * 3)
+# Past every deadline, while the log is there: a reader of what has no end is told so at once.
+LATE = Hands(ASKED_AT + GONE_SECONDS - 1)
 
 
 async def read(log: list[AnswerEvent], after: int = -1) -> list[AnswerEvent]:

@@ -22,7 +22,7 @@ from forebay_kafka.topics import IDENTITY_HEADER, RECORD_TYPE_HEADER, topic_of
 from forebay_server.answers.delivery import AnswerDelivery, Reading, RightsNow
 from forebay_server.answers.errors import QueryExpired, QueryNotFound, ReaderTooSlow
 from forebay_server.answers.follower import MAX_QUEUED, Follower
-from forebay_server.answers.lifetime import LIFETIME_MS
+from forebay_server.answers.lifetime import GONE_SECONDS, LIFETIME_MS
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.errors import (
     ClearanceTooLow,
@@ -186,6 +186,19 @@ async def test_every_cursor_leads_to_exactly_what_came_behind_it() -> None:
 async def test_a_finished_answer_is_delivered_however_late_its_reader_comes(late: float) -> None:
     log, clock = WrittenLog(logged(WHOLE)), Hands(ASKED_AT + late)
     assert (await kinds(log, clock=clock))[-1] == "completed"
+
+
+async def test_what_the_log_may_still_hold_is_looked_for_and_nothing_older_than_that() -> None:
+    log, clock = WrittenLog(logged(WHOLE)), Hands(ASKED_AT + GONE_SECONDS - 1)
+    caller = replace(CALLER, expire_time=ASKED_AT + 2 * GONE_SECONDS)
+    reading = Reading(caller, NAME, READING.time_ms)
+    assert [each async for each in delivery(log, clock).events(reading)][-1].HasField("completed")
+    assert (await delivery(log, clock).query(reading)).answer == "Deep."
+    clock.now += 1
+    with pytest.raises(QueryNotFound):
+        await anext(delivery(log, clock).events(reading))
+    with pytest.raises(QueryNotFound):
+        await delivery(log, clock).query(reading)
 
 
 async def test_a_query_past_its_deadline_without_an_end_ends_for_its_reader() -> None:

@@ -28,6 +28,9 @@ CLEANUP_POLICIES = {
     Topic.CLEANUP_COMPACT_DELETE: "compact,delete",
 }
 SEGMENTS_PER_RETENTION = 4  # the log forgets by segment: at most a quarter later than it should
+# A broker looks every five minutes for what it should forget (log.retention.check.interval.ms),
+# by a clock of its own.
+FORGETTING = timedelta(hours=1)
 
 
 class TopicSettings(BaseSettings):
@@ -147,6 +150,13 @@ def topic_config(spec: TopicSpec, min_insync: int) -> dict[str, str]:
         config["retention.ms"] = _milliseconds(spec.retention)
         config["segment.ms"] = _milliseconds(spec.retention / SEGMENTS_PER_RETENTION)
     return config
+
+
+def longest_kept(spec: TopicSpec) -> timedelta:
+    """After how long at most a record is gone from the log; the longest time where some stay."""
+    if spec.retention is None:
+        return timedelta.max
+    return spec.retention + spec.retention / SEGMENTS_PER_RETENTION + FORGETTING
 
 
 def _creation(

@@ -19,7 +19,12 @@ from forebay_kafka.query_view import query_of, with_etag
 from forebay_kafka.records import Received, RecordReader
 from forebay_server.answers.errors import QueryExpired, QueryNotFound
 from forebay_server.answers.follower import Follower
-from forebay_server.answers.lifetime import GRACE_SECONDS, LIFETIME_MS, LONGEST_SECONDS
+from forebay_server.answers.lifetime import (
+    GONE_SECONDS,
+    GRACE_SECONDS,
+    LIFETIME_MS,
+    LONGEST_SECONDS,
+)
 from forebay_server.answers.reader import AnswerReader
 from forebay_server.answers.shown import Shown
 from forebay_server.audit.disclosure import Disclosure
@@ -78,6 +83,7 @@ class AnswerDelivery:
         ClearanceTooLow, GroupMissing, ShareWithdrawn, TierUnknown or TokenInvalid when the caller's
         groups, policy or issuers have changed so meanwhile.
         """
+        self._require_kept(reading)
         fold, shown = AnswerFold(), Shown()
         if after >= 0:
             reading.disclosure.resume(after)
@@ -105,6 +111,7 @@ class AnswerDelivery:
         Raises QueryNotFound when the log has nothing of it, LogUnavailable, and ClearanceTooLow,
         GroupMissing or ShareWithdrawn when the caller may not see all of it any more.
         """
+        self._require_kept(reading)
         received = await self._reader.snapshot(reading.name, reading.time_ms, up_to=up_to)
         fold, shown = AnswerFold(), Shown()
         events = []
@@ -117,6 +124,11 @@ class AnswerDelivery:
         query = query_of(reading.name, events)
         overdue = not fold.closed and self._clock() >= _last_moment(reading, fold)
         return _expired(query) if overdue else query
+
+    def _require_kept(self, reading: Reading) -> None:
+        """Refuse what the log must have forgotten by now, without asking it."""
+        if self._clock() >= reading.time_ms / 1000 + GONE_SECONDS:
+            raise QueryNotFound
 
     async def _next(
         self, follower: Follower, reading: Reading, fold: AnswerFold, shown: Shown
