@@ -294,6 +294,16 @@ async def test_a_body_where_there_is_none_is_refused(edge: HttpEdge, auth: dict[
     assert (answer.status_code, violation_of(answer)) == (400, ("", "body.absent"))
 
 
+async def test_a_body_that_the_contract_requires_is_missed_although_the_path_says_a_part_of_it(
+    edge: HttpEdge, auth: dict[str, str], log: LogReader
+) -> None:
+    answer = await edge.http.patch(
+        "/v1/collections/plant/documents/weir?updateMask=visibility", headers=auth
+    )
+    assert (answer.status_code, violation_of(answer)) == (400, ("document", "required"))
+    assert written(log) == []
+
+
 @pytest.mark.parametrize(
     ("last", "reason"),
     [

@@ -96,6 +96,12 @@ def test_rules_of_the_contract_are_rules_of_the_document() -> None:
     assert document_schema["properties"]["state"]["readOnly"]
     assert document_schema["properties"]["raw"]["writeOnly"]
     assert document_schema["properties"]["raw"]["maxLength"] == 5_592_408
+    purge = operation(document, "post", "/v1/deadLetters:purge")["requestBody"]["content"]
+    told = purge["application/json"]["schema"]["description"]
+    assert told.endswith("Rule: names or filter must be set.")
+    assert document_schema["not"] == {"anyOf": [{"required": ["text", "raw"]}]}
+    assert fields["timeout"]["pattern"] == r"^[0-9]{1,3}(\.[0-9]{1,9})?s$"
+    assert fields["filter"]["description"].endswith("Keys match ^[a-z0-9][a-z0-9_.-]{0,62}$.")
 
 
 def test_paths_are_written_with_the_names_of_resources() -> None:
@@ -103,6 +109,9 @@ def test_paths_are_written_with_the_names_of_resources() -> None:
     found = operation(document, "get", "/v1/collections/{collection}/documents/{document}")
     assert parameters(found)["collection"]["schema"]["pattern"] == "^[a-z0-9-]{1,63}$"
     assert set(parameters(found)) == {"collection", "document", "etag", "If-None-Match"}
+    change = operation(document, "patch", "/v1/collections/{collection}/documents/{document}")
+    for name in ("collection", "document"):
+        assert parameters(change)[name] == parameters(found)[name]
     letters = parameters(operation(document, "get", "/v1/deadLetters"))
     assert {"filter.stage", "filter.startTime", "pageSize", "includeContent"} <= set(letters)
 
@@ -112,7 +121,19 @@ def test_headers_are_listed_where_they_mean_something() -> None:
     assert "Prefer" in parameters(operation(document, "get", "/v1/queries/{query}"))
     assert "Prefer" not in parameters(operation(document, "get", "/v1/caller"))
     assert "Idempotency-Key" in parameters(operation(document, "post", "/v1/queries"))
-    assert "Last-Event-ID" in parameters(operation(document, "get", "/v1/queries/{query}:stream"))
+    stream = parameters(operation(document, "get", "/v1/queries/{query}:stream"))
+    assert stream["Last-Event-ID"]["schema"] == {"type": "string", "maxLength": 512}
+
+
+def test_an_answer_without_a_body_is_listed_where_a_client_may_know_the_resource() -> None:
+    document = public_document()
+    listed = {
+        found["operationId"]
+        for verbs in document["paths"].values()
+        for found in verbs.values()
+        if "304" in found["responses"]
+    }
+    assert listed == {"QueryService.GetQuery", "IngestService.GetDocument"}
 
 
 async def test_a_method_of_a_new_contract_is_served_and_listed_without_a_line_of_python(

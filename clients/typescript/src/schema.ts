@@ -321,7 +321,7 @@ export interface components {
             visibility?: "VISIBILITY_UNSPECIFIED" | "VISIBILITY_PUBLIC" | "VISIBILITY_INTERNAL" | "VISIBILITY_CONFIDENTIAL";
             /** @description Groups that may read it; when empty, everybody with the clearance. */
             readers?: string[];
-            /** @description What questions may filter by. */
+            /** @description What questions may filter by. Keys match ^[a-z0-9][a-z0-9_.-]{0,62}$. */
             labels?: {
                 [key: string]: string;
             };
@@ -778,7 +778,7 @@ export interface components {
             requestId?: string;
             /** @description Where to look: `collections/{collection}`, own ones and those that others share with the caller's tenant. Everywhere that the caller may, when empty. */
             collections?: string[];
-            /** @description Labels that a document must carry, all of them, with these values. */
+            /** @description Labels that a document must carry, all of them, with these values. Keys match ^[a-z0-9][a-z0-9_.-]{0,62}$. */
             filter?: {
                 [key: string]: string;
             };
@@ -1171,6 +1171,13 @@ export interface operations {
                     "application/json": components["schemas"]["forebay.ingest.v1.Document"];
                 };
             };
+            /** @description It is as If-None-Match says. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description What went wrong, with one google.rpc.ErrorInfo. */
             default: {
                 headers: {
@@ -1389,6 +1396,13 @@ export interface operations {
                     "application/json": components["schemas"]["forebay.query.v1.Query"];
                 };
             };
+            /** @description It is as If-None-Match says. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description What went wrong, with one google.rpc.ErrorInfo. */
             default: {
                 headers: {
@@ -1419,7 +1433,7 @@ export interface operations {
                     requestId?: string;
                     /** @description Where to look: `collections/{collection}`, own ones and those that others share with the caller's tenant. Everywhere that the caller may, when empty. */
                     collections?: string[];
-                    /** @description Labels that a document must carry, all of them, with these values. */
+                    /** @description Labels that a document must carry, all of them, with these values. Keys match ^[a-z0-9][a-z0-9_.-]{0,62}$. */
                     filter?: {
                         [key: string]: string;
                     };

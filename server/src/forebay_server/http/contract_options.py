@@ -24,6 +24,12 @@ def field_rules(field: FieldDescriptor) -> validate_pb2.FieldRules:
     return field.GetOptions().Extensions[validate_pb2.field]
 
 
+def message_rules(message: Descriptor) -> validate_pb2.MessageRules:
+    """The message's buf.validate rules, empty where it has none."""
+    options: Any = message.GetOptions()
+    return cast("validate_pb2.MessageRules", options.Extensions[validate_pb2.message])
+
+
 def behaviours(field: FieldDescriptor) -> set[int]:
     """The field's google.api.field_behavior."""
     options: Any = field.GetOptions()

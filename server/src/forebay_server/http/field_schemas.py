@@ -10,6 +10,7 @@ from google.api.field_behavior_pb2 import FieldBehavior
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from forebay_server.http.contract_options import behaviours, field_rules
+from forebay_server.http.field_values import MASK_PATH
 
 Schema = dict[str, Any]
 
@@ -27,7 +28,11 @@ WELL_KNOWN: Mapping[str, Schema] = {
         "example": "1.5s",
     },
     "google.protobuf.Empty": {"type": "object"},
-    "google.protobuf.FieldMask": {"type": "string", "example": "visibility,labels"},
+    "google.protobuf.FieldMask": {
+        "type": "string",
+        "pattern": f"^({MASK_PATH.pattern}(,{MASK_PATH.pattern})*)?$",
+        "example": "visibility,labels",
+    },
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Value": {},
@@ -76,6 +81,12 @@ def field_schema(field: FieldDescriptor, refer: Refer) -> Schema:
     return _marked(schema, behaviours(field))
 
 
+def key_pattern(field: FieldDescriptor) -> str:
+    """The pattern of a map's keys, for which OpenAPI 3.0 has no word; empty without one."""
+    pattern: str = field_rules(field).map.keys.string.pattern
+    return pattern
+
+
 def enum_schema(enum: EnumDescriptor) -> Schema:
     """An enum by the names of its values; requests may send their numbers as well."""
     return {"type": "string", "enum": [value.name for value in enum.values]}
@@ -97,6 +108,8 @@ def _ruled(schema: Schema, rules: validate_pb2.FieldRules) -> Schema:
         _limit_string(schema, rules.string, may_be_empty=may_be_empty)
     elif kind == "bytes" and rules.bytes.max_len:
         schema["maxLength"] = -(-rules.bytes.max_len // 3) * 4  # as base64
+    elif kind == "duration":
+        _limit_duration(schema, rules.duration)
     elif kind in NUMBERS:
         _limit_number(schema, getattr(rules, kind))
     return schema
@@ -110,6 +123,12 @@ def _limit_string(schema: Schema, rules: validate_pb2.StringRules, *, may_be_emp
         schema["pattern"] = f"^$|{rules.pattern}" if may_be_empty else rules.pattern
     if getattr(rules, "in"):
         schema["enum"] = [*([""] if may_be_empty else []), *getattr(rules, "in")]
+
+
+def _limit_duration(schema: Schema, rules: validate_pb2.DurationRules) -> None:
+    """As far as a pattern that people can read says it: the sign, and how many digits."""
+    if rules.gte.ToNanoseconds() > 0 and rules.lte.seconds:
+        schema["pattern"] = rf"^[0-9]{{1,{len(str(rules.lte.seconds))}}}(\.[0-9]{{1,9}})?s$"
 
 
 def _limit_number(schema: Schema, rules: Any) -> None:  # noqa: ANN401 one of many rule messages

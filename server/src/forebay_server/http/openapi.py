@@ -13,11 +13,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.rpc.status_pb2 import Status
 
 from forebay_server.http.bindings import WHOLE, Binding, stream_of
-from forebay_server.http.contract_options import field_rules, is_required
+from forebay_server.http.contract_options import field_rules, is_required, message_rules
 from forebay_server.http.event_lines import JsonLines, ServerSentEvents
-from forebay_server.http.field_schemas import WELL_KNOWN, Schema, field_schema
+from forebay_server.http.field_schemas import WELL_KNOWN, Schema, field_schema, key_pattern
 from forebay_server.http.field_values import fits_in_a_parameter
-from forebay_server.http.header_parameters import header_parameters
+from forebay_server.http.header_parameters import header_parameters, may_be_known
 from forebay_server.http.json_message import descriptor_of
 from forebay_server.http.openapi_paths import path_of
 from forebay_server.http.requests import JSON
@@ -26,7 +26,8 @@ VERSION = "3.0.3"  # the newest that connexion checks
 TITLE = "Forebay"
 INTRODUCTION = (
     "Governed, streaming access to question answering over your documents: the same contract as "
-    "over gRPC. Errors are a google.rpc.Status with one google.rpc.ErrorInfo."
+    "over gRPC. Errors are a google.rpc.Status with one google.rpc.ErrorInfo. In a request, null "
+    "is the same as absent."
 )
 # OpenAPI 3.2 describes streams by one of their events; 3.0 has no way of its own.
 SERVER_SENT_EVENT = {
@@ -50,7 +51,9 @@ def openapi(
     for binding in bindings:
         operation = _operation(binding, schemas, comments)
         can_wait = stream_of(binding, bindings) is not None
-        operation["parameters"] += header_parameters(binding, can_wait=can_wait)
+        operation["parameters"] += header_parameters(
+            binding, lambda field: field_schema(field, schemas.refer), can_wait=can_wait
+        )
         paths.setdefault(path_of(binding).text, {})[binding.verb.lower()] = operation
     tags = {binding.method.containing_service for binding in bindings}
     return {
@@ -103,7 +106,10 @@ class Schemas:
         }
         if required := [field.json_name for field in fields if is_required(field)]:
             schema["required"] = required
-        if text := self._comments.get(message.full_name):
+        schema |= _exclusions(message)
+        texts = [self._comments.get(message.full_name, "")]
+        texts += [f"Rule: {rule.message}." for rule in message_rules(message).cel]
+        if text := " ".join(filter(None, texts)):
             schema["description"] = text
         return schema
 
@@ -115,10 +121,22 @@ class Schemas:
         if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1:
             others = [other.json_name for other in field.containing_oneof.fields]
             texts.append(f"At most one of {', '.join(others)}.")
+        if pattern := key_pattern(field):
+            texts.append(f"Keys match {pattern}.")
         text = " ".join(filter(None, texts))
         if text and "$ref" in schema:
             schema = {"allOf": [schema]}
         return schema | ({"description": text} if text else {})
+
+
+def _exclusions(message: Descriptor) -> Schema:
+    """That two fields do not stand beside each other; of more, their descriptions alone say it."""
+    pairs = [
+        [field.json_name for field in oneof.fields]
+        for oneof in message.oneofs
+        if len(oneof.fields) == 2  # noqa: PLR2004 the pairs of ten would be 45
+    ]
+    return {"not": {"anyOf": [{"required": pair} for pair in pairs]}} if pairs else {}
 
 
 def _operation(binding: Binding, schemas: Schemas, comments: Mapping[str, str]) -> dict[str, Any]:
@@ -204,7 +222,8 @@ def _responses(binding: Binding, schemas: Schemas) -> dict[str, Any]:
     }
     if not method.server_streaming:
         good = {"description": "The result.", "content": {JSON: {"schema": shown}}}
-        return {"200": good, "default": default}
+        known = {"304": {"description": "It is as If-None-Match says."}}
+        return {"200": good, **(known if may_be_known(binding) else {}), "default": default}
     events = {
         "description": "Events, each with this schema, up to the last one.",
         "content": {

@@ -13,6 +13,7 @@ from forebay_server.http.contract_options import field_rules, resource_patterns
 from forebay_server.http.path_templates import Variable
 
 PATTERN_SEGMENT = re.compile(r"([a-zA-Z]+)/\{([a-z_]+)\}")
+MEMBER_MATCHES = re.compile(r"this\.(\w+)\.matches\('(\^[^'\\]*\$)'\)")
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,18 @@ def path_of(binding: Binding) -> OpenApiPath:
         if isinstance(piece, str):
             text += piece
             continue
-        field = _field(binding.method.input_type, piece.field)
-        shown, found = _variable(piece, field, names)
+        pattern = _pattern(binding.method.input_type, piece.field)
+        shown, found = _variable(piece, pattern, names)
         text += shown
         parameters += found
     return OpenApiPath(text, parameters)
 
 
 def _variable(
-    variable: Variable, field: FieldDescriptor, names: dict[str, str]
+    variable: Variable, pattern: str, names: dict[str, str]
 ) -> tuple[str, list[dict[str, Any]]]:
     segments = variable.pattern.split("/")
-    rules = field_rules(field).string.pattern.removeprefix("^").removesuffix("$").split("/")
+    rules = pattern.removeprefix("^").removesuffix("$").split("/")
     parameters, shown = [], []
     for number, segment in enumerate(segments):
         if "*" not in segment:
@@ -71,11 +72,22 @@ def _resource_names(message: Descriptor) -> dict[str, str]:
     }
 
 
-def _field(message: Descriptor, path: str) -> FieldDescriptor:
+def _pattern(message: Descriptor, path: str) -> str:
+    """The pattern of a field, of its own or by a rule of the message that it is in."""
     *steps, last = path.split(".")
+    outer = ""
     for step in steps:
-        child = message.fields_by_name[step].message_type
-        assert child is not None  # noqa: S101 only messages have fields
-        message = child
-    field: FieldDescriptor = message.fields_by_name[last]
-    return field
+        owner = message.fields_by_name[step]
+        assert owner.message_type is not None  # noqa: S101 only messages have fields
+        message, outer = owner.message_type, _member_pattern(owner, last)
+    own: str = field_rules(message.fields_by_name[last]).string.pattern
+    return own or outer
+
+
+def _member_pattern(field: FieldDescriptor, member: str) -> str:
+    """What a rule in CEL says: `this.name.matches('^queries/[a-z]+$')`."""
+    for rule in field_rules(field).cel:
+        found = MEMBER_MATCHES.fullmatch(rule.expression)
+        if found and found[1] == member:
+            return found[2]
+    return ""

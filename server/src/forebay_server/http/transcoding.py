@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from forebay_server.errors import FieldInvalid, Violation
 from forebay_server.http.bindings import Binding
-from forebay_server.http.contract_options import behaviours
+from forebay_server.http.contract_options import behaviours, is_required
 from forebay_server.http.field_values import set_word
 from forebay_server.http.json_message import descriptor_of, field_of, fill_field, fill_message
 from forebay_server.http.query_parameters import fill_from_query
@@ -48,8 +48,12 @@ class Transcoder:
         differently.
         """
         message = self._request()
+        field = self._binding.body_field
         if body is not None:
             self._fill_from_body(message, body)
+        elif field is not None and is_required(field):
+            # A variable of the path may lie in it: then nobody else would miss the rest.
+            raise FieldInvalid(Violation(field.name, "required", "value is required"))
         fill_from_query(message, query, self._taken)
         for path, word in variables.items():
             _bind(message, path, word)
