@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import grpc.aio
+from google.protobuf.duration_pb2 import Duration
 
 from forebay.client.request_id import RequestIds
 from forebay.query.v1 import QueryServiceStub, SubmitQueryRequest
@@ -17,6 +18,8 @@ from forebay_benchmarks.samples import Sample
 
 QUESTION = "Who may open the sluice gates at night, and whom do they have to tell before they do?"
 _CALL_SECONDS = 20.0
+# Nobody answers while accepting is measured: with less, the queue would have questions refused.
+_ANSWER_TIMEOUT = Duration(seconds=600)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ async def submit_load(config: SubmitLoad) -> AsyncIterator[AsyncMeasure]:
         stubs = itertools.cycle([QueryServiceStub(channel) for channel in channels])
 
         async def call() -> float:
-            request = SubmitQueryRequest(text=QUESTION, request_id=ids.new())
+            request = SubmitQueryRequest(
+                text=QUESTION, request_id=ids.new(), timeout=_ANSWER_TIMEOUT
+            )
             began = perf_counter()
             try:
                 await next(stubs).SubmitQuery(request, timeout=_CALL_SECONDS, metadata=metadata)

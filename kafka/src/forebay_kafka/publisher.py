@@ -1,12 +1,11 @@
-"""The idempotent producer: a thread that polls, and futures that say where a record landed."""
+"""The idempotent producer: futures on the event loop that say where a record landed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -29,7 +28,10 @@ from forebay_kafka.topics import (
 # What waits for a log that is away, with documents in it: librdkafka's own bound is 1 GiB.
 MAX_WAITING_KIB = 256 * 1024
 _LOG_APPEND_TIME = confluent_kafka.TIMESTAMP_LOG_APPEND_TIME
-POLL_SECONDS = 0.1  # only how long close() may wait for the thread; reports end a poll at once
+# Reports are fetched by the event loop: a thread that polls fights it for the interpreter at each.
+# An acknowledgement takes 2 ms and more; where none came for long, the log is away.
+PROMPT_SECONDS, PATIENT_SECONDS = 0.001, 0.02
+PROMPT_POLLS = 500
 
 
 log = logging.getLogger(__name__)
@@ -43,13 +45,6 @@ class Position:
     partition: int
     offset: int
     timestamp_ms: int
-
-
-@dataclass(frozen=True)
-class _Report:
-    future: asyncio.Future[Position]
-    position: Position | None
-    error: confluent_kafka.KafkaError | None
 
 
 class Publisher:
@@ -69,26 +64,24 @@ class Publisher:
         self._partition_counts: dict[str, int] = {}
         self._waiting: dict[str, list[tuple[asyncio.Future[Any], Callable[[int], None]]]] = {}
         self._counting: dict[str, asyncio.Task[None]] = {}
-        self._reports: deque[_Report] = deque()
-        self._wake_up_due = False
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._polling: asyncio.TimerHandle | None = None
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._fruitless_polls = 0
 
     async def __aenter__(self) -> Self:
-        """Start the thread that polls for delivery reports."""
+        """Begin to take records."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._poll, name="forebay-publisher", daemon=True)
-        self._thread.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Flush what was given and stop the thread; every publish under way ends."""
+        """Flush what was given; every publish under way ends."""
         # librdkafka looks for records that are over their time once a second.
-        patience = self._settings.delivery_timeout + 2.0
-        for producer in (*self._retired, self._producer):
-            await asyncio.to_thread(producer.flush, patience)
-        self._closing.set()
-        await asyncio.to_thread(self._thread.join)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.delivery_timeout + 2.0):
+                await self._settled.wait()
+        if self._polling is not None:
+            self._polling.cancel()
 
     def publish(
         self,
@@ -185,6 +178,8 @@ class Publisher:
                 headers=headers,
                 on_delivery=reported,
             )
+            if self._polling is None:
+                self._poll_in(PROMPT_SECONDS)
 
         self._once_counted(spec.name, future, produce)
         return future
@@ -233,13 +228,26 @@ class Publisher:
         return count
 
     def _poll(self) -> None:
-        while not self._closing.is_set():
-            self._producer.poll(POLL_SECONDS)
-            for producer in self._retired:
-                producer.poll(0)
+        """Resolve what was reported, and come again while records are under way."""
+        try:
+            for producer in (*self._retired, self._producer):
+                if producer.poll(0):
+                    self._fruitless_polls = 0
             self._retired = [producer for producer in self._retired if len(producer)]
             if self._ailing:
                 self._renew()
+        finally:
+            self._fruitless_polls += 1
+            if self.waiting:
+                prompt = self._fruitless_polls < PROMPT_POLLS
+                self._poll_in(PROMPT_SECONDS if prompt else PATIENT_SECONDS)
+            else:
+                self._polling = None
+                self._settled.set()
+
+    def _poll_in(self, seconds: float) -> None:
+        self._settled.clear()
+        self._polling = self._loop.call_later(seconds, self._poll)
 
     def _renew(self) -> None:
         # A record that expired leaves a gap in the producer's sequence (KIP-98). The broker then
@@ -255,28 +263,15 @@ class Publisher:
         error: confluent_kafka.KafkaError | None,
         landed: confluent_kafka.Message,
     ) -> None:
-        position = None if error else _position(landed)
-        if position is not None and landed.timestamp()[0] == _LOG_APPEND_TIME:
-            self.log_time.heard(position.timestamp_ms)
-        with self._lock:
-            self._reports.append(_Report(future, position, error))
-            if self._wake_up_due:
-                return
-            self._wake_up_due = True
-        # One wake-up for a whole batch of reports: waking the loop costs more than a record.
-        self._loop.call_soon_threadsafe(self._resolve)
-
-    def _resolve(self) -> None:
-        with self._lock:
-            reports, self._reports = self._reports, deque()
-            self._wake_up_due = False
-        for report in reports:
-            if report.future.done():
-                continue
-            if report.position is not None:
-                report.future.set_result(report.position)
-            else:
-                report.future.set_exception(_failure(report.error))
+        if error is not None:
+            if not future.done():
+                future.set_exception(_failure(error))
+            return
+        position, (kind, time_ms) = _position(landed), landed.timestamp()
+        if kind == _LOG_APPEND_TIME:
+            self.log_time.heard(time_ms)
+        if not future.done():
+            future.set_result(position)
 
 
 def _producer(settings: KafkaSettings) -> confluent_kafka.Producer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from forebay_kafka.heap import settle_heap
 from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_server.composition import Configuration, edge
 from forebay_server.rpc.server import tls_credentials
@@ -77,9 +77,7 @@ async def serve(configuration: Configuration, addresses: Addresses, *, shared: b
         port = await built.server.start(built.services, addresses.grpc, credentials)
         if built.http is not None and addresses.http is not None:
             await built.http.start(*split_address(addresses.http))
-        # What was loaded up to now stays: collections need not look at it again.
-        gc.collect()
-        gc.freeze()
+        settle_heap()
         served = {"address": addresses.grpc, "port": port, "http": addresses.http}
         _log.info("serving", extra=served)
         await leaving.wait()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from pythonjsonlogger.json import JsonFormatter
 
+from forebay_kafka.heap import settle_heap
 from forebay_kafka.watched_file import ConfigurationInvalid
 from forebay_postgres.errors import StorageMisconfigured
 from forebay_workers.blocked_loop import BlockedLoopDetector
@@ -90,9 +90,7 @@ async def _run(
 async def _announce(settings: WorkerSettings, loops: Sequence[RecordLoop]) -> None:
     for loop in loops:
         await loop.joined.wait()
-    # What was loaded up to now stays: collections need not look at it again.
-    gc.collect()
-    gc.freeze()
+    settle_heap()
     log.info("every stage has its partitions")
     if settings.ready_file is None:
         return

@@ -22,6 +22,9 @@ TAKEOVER_SECONDS = 12.0
 # it was written, and what came behind that end is not counted as waiting.
 REPORT_SECONDS = 1.0
 SNAPSHOTS = 8  # of one a second
+# In the order in which a question meets them.
+RETRIEVED = (Stage.STAGE_RETRIEVAL,)
+GENERATED = (*RETRIEVED, Stage.STAGE_GENERATION)
 
 
 @dataclass
@@ -138,9 +141,7 @@ class Admission:
 
     def __init__(self, partition_count: int) -> None:
         self._count = partition_count
-        self._queues: dict[int, StageQueue] = {
-            stage: StageQueue(stage) for stage in (Stage.STAGE_RETRIEVAL, Stage.STAGE_GENERATION)
-        }
+        self._queues: dict[int, StageQueue] = {stage: StageQueue(stage) for stage in GENERATED}
 
     def heard(self, report: StageReport, now: float) -> None:
         """Take the report of any stage in; `now` is in time.monotonic()."""
@@ -158,7 +159,5 @@ class Admission:
         now = time.monotonic()
         # Queries and their contexts have one partition count and one partitioner.
         partition = partition_for(name, self._count)
-        stages = [Stage.STAGE_RETRIEVAL]
-        if mode != SubmitQueryRequest.MODE_RETRIEVE_ONLY:
-            stages.append(Stage.STAGE_GENERATION)
+        stages = RETRIEVED if mode == SubmitQueryRequest.MODE_RETRIEVE_ONLY else GENERATED
         return sum(self._queues[stage].expected_wait(partition, now) for stage in stages)

@@ -23,6 +23,7 @@ from forebay_server.rpc.drain import Drain
 from forebay_server.rpc.status import grpc_code, trailers
 
 Context: TypeAlias = grpc.aio.ServicerContext[bytes, bytes]
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 MessageT = TypeVar("MessageT", bound=Message)
 
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -39,11 +40,12 @@ class Gate:
     @asynccontextmanager
     async def admitted(self, path: str, context: Context) -> AsyncIterator[Call]:
         """Admit the caller of `/package.Service/Method`; errors of the body end the call."""
-        with self._meter.running(path) as outcome, self._following(path, context) as activity:
+        metadata = _metadata(context)
+        with self._meter.running(path) as outcome, self._following(path, metadata) as activity:
             try:
                 async with self._drain.running():
-                    caller = await self._chain.admit(activity, _headers(context, "authorization"))
-                    require_unreserved(name for name, _ in context.invocation_metadata() or ())
+                    caller = await self._chain.admit(activity, _values(metadata, "authorization"))
+                    require_unreserved(name for name, _ in metadata)
                     yield Call(caller, _deadline(context), activity.trace_parent, activity)
             # Cancellation is no Exception and goes through: swallowed, it leaks the call's memory.
             except Exception as error:
@@ -52,7 +54,7 @@ class Gate:
                     outcome.code = grpc.StatusCode.CANCELLED.name
                     raise
                 activity.error = error
-                await self._end(error, context, outcome)
+                await self._end(error, activity.trace_parent, context, outcome)
 
     def request(self, call: Call, message: MessageT) -> MessageT:
         """The call's one request itself when it keeps the rules; FieldInvalid otherwise."""
@@ -68,30 +70,38 @@ class Gate:
     async def refuse(self, error: Exception, context: Context) -> None:
         """End a call to a method that nobody has with the status of an error."""
         with self._meter.running(UNKNOWN) as outcome:
-            self._following("", context).refuse(error)
-            await self._end(error, context, outcome)
+            activity = self._following("", _metadata(context))
+            activity.refuse(error)
+            await self._end(error, activity.trace_parent, context, outcome)
 
-    def _following(self, path: str, context: Context) -> Activity:
-        return self._chain.following(path, AuditRecord.TRANSPORT_GRPC, _trace_parent(context))
+    def _following(self, path: str, metadata: Metadata) -> Activity:
+        return self._chain.following(path, AuditRecord.TRANSPORT_GRPC, _trace_parent(metadata))
 
-    async def _end(self, error: Exception, context: Context, outcome: Outcome) -> None:
-        trace = TRACE_PARENT.fullmatch((_trace_parent(context) or b"").decode())
+    async def _end(
+        self, error: Exception, trace_parent: bytes | None, context: Context, outcome: Outcome
+    ) -> None:
+        trace = TRACE_PARENT.fullmatch((trace_parent or b"").decode())
         status = failure_of(error, trace.group(1) if trace else "")
         outcome.code = grpc_code(status).name
         await context.abort(grpc_code(status), status.message, trailers(status))
 
 
-def _headers(context: Context, name: str) -> list[str]:
+def _metadata(context: Context) -> Metadata:
+    # gRPC makes it anew each time that it is asked.
+    return tuple(context.invocation_metadata() or ())
+
+
+def _values(metadata: Metadata, name: str) -> list[str]:
     return [
         value if isinstance(value, str) else value.decode(errors="replace")
-        for key, value in context.invocation_metadata() or ()
+        for key, value in metadata
         if key == name
     ]
 
 
-def _trace_parent(context: Context) -> bytes | None:
+def _trace_parent(metadata: Metadata) -> bytes | None:
     """The one thing of the client's metadata that goes on, if it is what W3C says it is."""
-    values = _headers(context, "traceparent")
+    values = _values(metadata, "traceparent")
     if len(values) != 1 or not TRACE_PARENT.fullmatch(values[0]):
         return None
     return values[0].encode()
