@@ -12,6 +12,7 @@ from typing import Self
 from forebay.client import Answer, AsyncClient, NewDocument, QueryFailed, RetryPolicy
 from forebay.ingest.v1 import Document
 from forebay.query.v1 import AnswerEvent
+from forebay_benchmarks.flood import Flood
 from forebay_standalone.issuer import every_scope
 from forebay_standalone.system import System
 
@@ -21,6 +22,7 @@ from .watching import Watcher
 PATIENT = RetryPolicy(patience=240.0)  # longer than any fault here lasts
 CALL_SECONDS = 240.0
 TOKEN_LIFE = timedelta(hours=2)
+TOLD_AFTER = 1_000  # documents of a flood
 WATCHED = 4  # every fourth question has a second reader that believes everything
 
 
@@ -94,6 +96,15 @@ class Load:
             for tenant, own in per_tenant.items():
                 streams.create_task(self._stream(tenant, own))
 
+    async def flood(self, canaries: Sequence[Canary]) -> None:
+        """As `ingest`, but from a process of its own, which tells now and then how far it is."""
+        with Flood(self._system.addresses.grpc) as flood:
+            for begin in range(0, len(canaries), TOLD_AFTER):
+                own = {each.lock: each for each in canaries[begin : begin + TOLD_AFTER]}
+                etags = await flood.bring(self._by_token(own.values()))
+                self.accepted.update({own[lock]: etag for lock, etag in etags.items()})
+                self._moved.set()
+
     async def seed(self, canaries: Sequence[Canary], seconds: float = 60.0) -> None:
         """Bring documents in and wait until questions find them."""
         await self.ingest(canaries)
@@ -127,10 +138,15 @@ class Load:
         lists = await asyncio.gather(*(self._indexed(tenant) for tenant in self.tenants))
         return set().union(*lists)
 
+    def _by_token(self, canaries: Iterable[Canary]) -> dict[str, list[NewDocument]]:
+        per_tenant: dict[str, list[NewDocument]] = defaultdict(list)
+        for canary in canaries:
+            per_tenant[canary.tenant].append(document(canary))
+        return {self.token(tenant): own for tenant, own in per_tenant.items()}
+
     async def _stream(self, tenant: str, canaries: list[Canary]) -> None:
         by_lock = {canary.lock: canary for canary in canaries}
-        new = [NewDocument(COLLECTION, canary.lock, text=canary.text) for canary in canaries]
-        async for outcome in self.client(tenant).ingest_many(new):
+        async for outcome in self.client(tenant).ingest_many(map(document, canaries)):
             if outcome.error is not None:
                 raise outcome.error
             if outcome.document is not None:
@@ -162,3 +178,8 @@ class Load:
         found = self.client(tenant).list_documents(COLLECTION, page_size=1_000)
         indexed = Document.STATE_INDEXED
         return {(tenant, each.name, each.etag) async for each in found if each.state == indexed}
+
+
+def document(canary: Canary) -> NewDocument:
+    """The document that says a fact."""
+    return NewDocument(COLLECTION, canary.lock, text=canary.text)

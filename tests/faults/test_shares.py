@@ -79,7 +79,7 @@ async def test_a_flood_of_one_tenant_does_not_delay_another(
         await load.seed(quiet[:1])
         with Child(calculations, INDEXING_NICENESS) as bare:
             idle = await probed(load, quiet[1 : PROBES + 1], bare)
-            flooding = asyncio.create_task(load.ingest(canaries(rolls, 1, FLOOD)))
+            flooding = asyncio.create_task(load.flood(canaries(rolls, 1, FLOOD)))
             await load.until(lambda: len(load.accepted) > FLOOD // 5, seconds=120)
             flooded = await probed(load, quiet[PROBES + 1 :], bare)
         await flooding
@@ -108,7 +108,7 @@ async def test_questions_and_ingest_keep_their_pace_while_the_embedding_endpoint
         idle = await paces(load, facts, rolls)
         models.behave(kinds=["embeddings"], throttle_above=THROTTLED_CALLS)
         more = canaries(rolls, FLOODING_TENANTS, INGESTED // FLOODING_TENANTS)
-        flooding = asyncio.create_task(load.ingest(more))
+        flooding = asyncio.create_task(load.flood(more))
         await load.until(lambda: len(load.accepted) > INGESTED // 5, seconds=120)
         busy = await paces(load, facts, rolls)
         models.behave()
