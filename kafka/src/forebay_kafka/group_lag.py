@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END
 
 # The public modules re-export these without saying so, which type checkers refuse.
 from forebay_kafka.errors import LogUnavailable
@@ -149,11 +150,11 @@ class _Offsets:
         partitions = self._known_partitions()
         committed = {group: self._committed(group, places) for group, places in partitions.items()}
         every = {place for places in partitions.values() for place in places}
-        bounds = {place: self._watermarks(place) for place in sorted(every)}
+        begins, ends = self._bounds(every, OFFSET_BEGINNING), self._bounds(every, OFFSET_END)
         groups = {
             group: {
                 # What retention took away is not ahead of anybody.
-                place: PartitionLag(max(offset, bounds[place][0]), bounds[place][1])
+                place: PartitionLag(max(offset, begins[place]), ends[place])
                 for place, offset in offsets.items()
             }
             for group, offsets in committed.items()
@@ -186,11 +187,17 @@ class _Offsets:
             found[TopicPartition(each.topic, each.partition)] = each.offset
         return found
 
-    def _watermarks(self, place: TopicPartition) -> tuple[int, int]:
-        native = confluent_kafka.TopicPartition(place.topic, place.partition)
-        found = self._topics.get_watermark_offsets(native, timeout=REQUEST_SECONDS)
-        if found is None:
-            raise LogUnavailable("the log does not tell its offsets")
+    def _bounds(self, places: Iterable[TopicPartition], which: int) -> dict[TopicPartition, int]:
+        """Where partitions begin or end. One question for all: there are tens of them."""
+        # In place of a time, the protocol takes these two for the first and the next offset.
+        wanted = [
+            confluent_kafka.TopicPartition(each.topic, each.partition, which) for each in places
+        ]
+        found = {}
+        for each in self._topics.offsets_for_times(wanted, timeout=REQUEST_SECONDS):
+            if each.error is not None:
+                raise confluent_kafka.KafkaException(each.error)
+            found[TopicPartition(each.topic, each.partition)] = each.offset
         return found
 
 

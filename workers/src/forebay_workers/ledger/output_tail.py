@@ -17,7 +17,7 @@ from forebay_kafka.topics import topic_of
 # Past the longest timeout of a query, and some for clocks that differ: what is older is expired.
 LOOK_BACK_SECONDS = 12 * 60
 # A partition that is new here waits for the fetch under way, and all its work with it.
-FETCH_WAIT_MS = 100
+FETCH_WAIT_MS = 200
 CATCH_UP_SECONDS = 60.0  # then taking over is tried again from the start, and says so
 
 
