@@ -73,9 +73,8 @@ def test_a_deletion_covers_its_own_version_and_all_before(make: Any, at: int) ->
     assert head.accept(deleted, make.version(at))[1].outcome is Outcome.DELETED
 
 
-def test_a_deletion_names_the_version_it_removed(make: Any) -> None:
-    accepted, _ = head.accept(Head(), make.version(1))
+def test_a_deletion_ends_all_that_it_covers_and_nothing_else(make: Any) -> None:
+    kept = head.keep(head.keep(head.keep(Head(), make.id(1)), make.id(2)), make.id(3))
     time = make.version(2).accept_time
-    deleted, first = head.delete(accepted, make.id(2), writer_clearance=3, accept_time=time)
-    _, again = head.delete(deleted, make.id(2), writer_clearance=3, accept_time=time)
-    assert (first.replaced, again.replaced) == (make.id(1), make.id(1))
+    deleted, _ = head.delete(kept, make.id(2), writer_clearance=3, accept_time=time)
+    assert head.lost(deleted) == (make.id(1), make.id(2))

@@ -1,5 +1,6 @@
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -49,6 +50,25 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty_settings: PostgresSe
         migrate(empty_settings, [*migrations(), broken])
     assert rows(empty_settings, "SELECT to_regclass('forebay.half')::text") == [(None,)]
     assert migrate(empty_settings) == []
+
+
+def test_documents_of_the_former_release_keep_what_the_log_may_still_hold(
+    empty_settings: PostgresSettings,
+) -> None:
+    former = [migration for migration in migrations() if migration.name < "0008"]
+    migrate(empty_settings, former)
+    assert empty_settings.admin_dsn is not None
+    older, newer = UUID(int=1), UUID(int=2)
+    with psycopg.connect(empty_settings.admin_dsn.get_secret_value()) as connection:
+        connection.cursor().executemany(
+            """INSERT INTO forebay.documents
+                   (tenant, collection, document_id, newest_version, previous_version)
+               VALUES ('acme', 'default', %s, %s, %s)""",
+            [("a", None, None), ("b", older, None), ("c", newer, older)],
+        )
+    migrate(empty_settings)
+    kept = rows(empty_settings, "SELECT kept_versions FROM forebay.documents ORDER BY document_id")
+    assert kept == [([],), ([older],), ([older, newer],)]
 
 
 def test_everything_belongs_to_the_migrating_role(settings: PostgresSettings) -> None:

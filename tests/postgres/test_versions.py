@@ -38,11 +38,13 @@ async def test_an_older_version_that_comes_late_is_superseded(storage: Any, make
     )
 
 
-async def test_a_repeated_accept_says_again_what_it_replaced(storage: Any, make: Any) -> None:
+async def test_every_accept_says_what_has_lost_until_that_is_ended(storage: Any, make: Any) -> None:
     await storage.catalogue.accept(make.version(1))
     first = await storage.catalogue.accept(make.version(2))
-    assert first.replaced == make.id(1)
+    assert first.lost == (make.id(1),)
     assert await storage.catalogue.accept(make.version(2)) == first
+    await storage.catalogue.end(make.key, first.lost)
+    assert (await storage.catalogue.accept(make.version(2))).lost == ()
 
 
 async def test_a_version_that_was_never_heard_of_has_no_state(storage: Any, make: Any) -> None:

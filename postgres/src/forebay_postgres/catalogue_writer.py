@@ -1,5 +1,7 @@
 """What cataloguing writes: versions, updates, deletions and failures."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from forebay_postgres.documents import (
     Verdict,
 )
 from forebay_postgres.head import Head
-from forebay_postgres.head_rows import LockedHead, lock_head
+from forebay_postgres.head_rows import LockedHead, end_versions, lock_head
 from forebay_postgres.pool import Connection, Pool
 
 
@@ -29,14 +31,16 @@ class CatalogueWriter:
     async def accept(self, version: DocumentVersion) -> Verdict:
         """Make this version the newest of its document if it is."""
         async with self._pool.transaction(version.tenant, pipelined=True) as connection:
-            return await accept_locked(connection, version)
+            locked = await lock_head(connection, version.key, version.version)
+            kept = rules.keep(locked.head, version.version)
+            return await _settle(locked, version.version, kept, rules.accept(kept, version))
 
     async def update(self, change: AccessUpdate) -> Verdict:
         """Change visibility, readers or labels, at once for everything already indexed."""
         async with self._pool.transaction(change.key.tenant, pipelined=True) as connection:
             locked = await lock_head(connection, change.key, change.version)
-            after, verdict = rules.update(locked.head, change)
-            return locked.refused or await _settle(locked, after, change.version, verdict)
+            judged = rules.update(locked.head, change)
+            return await _settle(locked, change.version, locked.head, judged)
 
     async def delete(
         self, key: DocumentKey, version: UUID, *, writer_clearance: int, accept_time: datetime
@@ -44,30 +48,41 @@ class CatalogueWriter:
         """Delete the document as it was at `version`, with its passages in every index."""
         async with self._pool.transaction(key.tenant, pipelined=True) as connection:
             locked = await lock_head(connection, key, version)
-            after, verdict = rules.delete(
+            judged = rules.delete(
                 locked.head, version, writer_clearance=writer_clearance, accept_time=accept_time
             )
-            if locked.refused is None and verdict.accepted:
+            verdict = await _settle(locked, version, locked.head, judged)
+            if verdict.accepted:
                 await locked.remove_up_to(version)
-            return locked.refused or await _settle(locked, after, version, verdict)
+            return verdict
 
     async def fail(self, version: DocumentVersion, failure: Failure) -> Verdict:
         """Note why this version will not be found, if it is the newest."""
         async with self._pool.transaction(version.tenant, pipelined=True) as connection:
             locked = await lock_head(connection, version.key, version.version)
-            after, verdict = rules.fail(locked.head, version, failure)
-            return locked.refused or await _settle(locked, after, version.version, verdict)
+            kept = rules.keep(locked.head, version.version)
+            judged = rules.fail(kept, version, failure)
+            return await _settle(locked, version.version, kept, judged)
+
+    async def end(self, key: DocumentKey, versions: Sequence[UUID]) -> None:
+        """Note that the log forgets these versions: no verdict names them any more."""
+        async with self._pool.transaction(key.tenant, pipelined=True) as connection:
+            await end_versions(connection, key, versions)
 
 
 async def accept_locked(connection: Connection, version: DocumentVersion) -> Verdict:
     """Accept `version` in the running, pipelined transaction and keep the head row locked."""
     locked = await lock_head(connection, version.key, version.version)
-    after, verdict = rules.accept(locked.head, version)
-    return locked.refused or await _settle(locked, after, version.version, verdict)
+    judged = rules.accept(locked.head, version)
+    return await _settle(locked, version.version, locked.head, judged)
 
 
-async def _settle(locked: LockedHead, after: Head, version: UUID, verdict: Verdict) -> Verdict:
+async def _settle(
+    locked: LockedHead, version: UUID, before: Head, judged: tuple[Head, Verdict]
+) -> Verdict:
+    """Write what a rule has made of `before`; of a version that was refused earlier, that alone."""
+    after, verdict = judged if locked.refused is None else (before, locked.refused)
     if verdict.failure is not None:
         await locked.refuse(version, verdict.failure)
     await locked.save(after)
-    return verdict
+    return replace(verdict, lost=rules.lost(after))

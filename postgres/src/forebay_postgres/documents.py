@@ -100,11 +100,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a write: who won when it lost, and whom it replaced when it won."""
+    """The outcome of a write, and who won when it lost.
+
+    `lost` are versions that were replaced or deleted and still have their content in the log.
+    """
 
     outcome: Outcome
     by: UUID | None = None
-    replaced: UUID | None = None
+    lost: tuple[UUID, ...] = ()
     failure: Failure | None = None
 
     @property

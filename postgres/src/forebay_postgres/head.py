@@ -29,12 +29,13 @@ class Head:
     """The head row of one document; field for field the columns of forebay.documents.
 
     Each of visibility, readers and labels remembers the version that set it, so that an update and
-    a new version give the same result in either order.
+    a new version give the same result in either order. `kept_versions` are those that cataloguing
+    has read and not ended in the log: the living one, and what has lost since.
     """
 
     newest_version: UUID | None = None
-    previous_version: UUID | None = None
     deleted_version: UUID | None = None
+    kept_versions: tuple[UUID, ...] = ()
     title: str = ""
     mime_type: str = ""
     source_uri: str = ""
@@ -60,7 +61,7 @@ class Head:
 def accept(head: Head, version: DocumentVersion) -> tuple[Head, Verdict]:
     """Make `version` the newest, unless a newer one or a deletion was there or clearance lacks."""
     if version.version == head.newest_version and head.exists:
-        return head, Verdict(Outcome.ACCEPTED, replaced=head.previous_version)
+        return head, Verdict(Outcome.ACCEPTED)
     if not _is_after(version.version, head.deleted_version):
         # Readership is kept even so: it decides who may be told that the document is gone.
         return _with_readership(head, version), Verdict(Outcome.DELETED, by=head.deleted_version)
@@ -71,14 +72,13 @@ def accept(head: Head, version: DocumentVersion) -> tuple[Head, Verdict]:
     accepted = replace(
         _with_access(head, version),
         newest_version=version.version,
-        previous_version=head.newest_version,
         title=version.title,
         mime_type=version.mime_type,
         source_uri=version.source_uri,
         create_time=head.create_time if head.exists else version.accept_time,
         update_time=version.accept_time,
     )
-    return accepted, Verdict(Outcome.ACCEPTED, replaced=head.newest_version)
+    return accepted, Verdict(Outcome.ACCEPTED)
 
 
 def update(head: Head, change: AccessUpdate) -> tuple[Head, Verdict]:
@@ -98,7 +98,7 @@ def delete(
 ) -> tuple[Head, Verdict]:
     """Remove what the document was up to `version`, and all that comes late."""
     if not _is_after(version, head.deleted_version):
-        return head, Verdict(Outcome.ACCEPTED, replaced=_covered(head, version))
+        return head, Verdict(Outcome.ACCEPTED)
     if not _covers(writer_clearance, head):
         return head, Verdict(Outcome.REFUSED, failure=_REFUSED)
     deleted = replace(head, deleted_version=version, update_time=accept_time)
@@ -106,7 +106,7 @@ def delete(
         deleted = replace(deleted, title="", mime_type="", source_uri="")
     if not _is_after(head.labels_version, version):
         deleted = replace(deleted, labels={})
-    return deleted, Verdict(Outcome.ACCEPTED, replaced=_covered(head, version))
+    return deleted, Verdict(Outcome.ACCEPTED)
 
 
 def fail(head: Head, version: DocumentVersion, failure: Failure) -> tuple[Head, Verdict]:
@@ -122,6 +122,20 @@ def fail(head: Head, version: DocumentVersion, failure: Failure) -> tuple[Head, 
         error_message=failure.message,
     )
     return failed, verdict
+
+
+def keep(head: Head, version: UUID) -> Head:
+    """Note that cataloguing has read `version`: from here on it has to end its content."""
+    return replace(head, kept_versions=tuple(sorted({*head.kept_versions, version})))
+
+
+def lost(head: Head) -> tuple[UUID, ...]:
+    """The kept versions that are not and will not be the living one."""
+    return tuple(
+        version
+        for version in head.kept_versions
+        if _is_after(head.newest_version, version) or not _is_after(version, head.deleted_version)
+    )
 
 
 def _with_access(head: Head, change: DocumentVersion | AccessUpdate) -> Head:
@@ -146,7 +160,3 @@ def _is_after(version: UUID | None, other: UUID | None) -> bool:
 
 def _covers(writer_clearance: int, head: Head) -> bool:
     return not head.exists or head.visibility is None or head.visibility <= writer_clearance
-
-
-def _covered(head: Head, version: UUID) -> UUID | None:
-    return None if _is_after(head.newest_version, version) else head.newest_version

@@ -1,5 +1,6 @@
 """Head rows and what hangs on them, inside a transaction of the write role."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from uuid import UUID
 
@@ -53,6 +54,13 @@ _IS_REFUSED = f"""
     SELECT error_code, error_reason, error_message FROM forebay.versions_refused
     WHERE {_OF_DOCUMENT} AND version = %(version)s
 """  # noqa: S608 (constants)
+_END = f"""
+    UPDATE forebay.documents
+    SET kept_versions = ARRAY(
+        SELECT unnest(kept_versions) EXCEPT SELECT unnest(%(versions)s::uuid[]) ORDER BY 1
+    )
+    WHERE {_OF_DOCUMENT}
+"""  # noqa: S608 (constants)
 _UP_TO = f"{_OF_DOCUMENT} AND version <= %(version)s"
 _REMOVE = [
     f"DELETE FROM forebay.passages WHERE {_ANY_INDEX} AND {_UP_TO}",  # noqa: S608 (constants)
@@ -82,6 +90,7 @@ class LockedHead:
             return
         values = {name: getattr(head, name) for name in _COLUMNS}
         values |= {"labels": Jsonb(dict(head.labels)), "readers": list(head.readers)}
+        values |= {"kept_versions": list(head.kept_versions)}
         await self._connection.execute(_SAVE, {**self._of_document, **values})
         if head.newest_version != self.head.newest_version and self.head.exists:
             await self._hold(head.newest_version)
@@ -115,9 +124,15 @@ async def lock_head(connection: Connection, key: DocumentKey, version: UUID) -> 
         row, refusal = await heads.fetchone(), await refusals.fetchone()
     if row is None:
         raise AssertionError("A head row vanished under its lock.")
-    head = Head(**{**row, "readers": tuple(row["readers"])})
+    lists = {name: tuple(row[name]) for name in ("readers", "kept_versions")}
+    head = Head(**{**row, **lists})
     refused = Verdict(Outcome.REFUSED, failure=Failure(*refusal)) if refusal else None
     return LockedHead(connection, key, head, refused)
+
+
+async def end_versions(connection: Connection, key: DocumentKey, versions: Sequence[UUID]) -> None:
+    """Take versions off those that are kept in the log."""
+    await connection.execute(_END, {**_parameters(key), "versions": list(versions)})
 
 
 def _parameters(key: DocumentKey) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC
 from uuid import UUID
 
@@ -14,7 +16,7 @@ from forebay_kafka.partitioning import document_key as record_key
 from forebay_kafka.partitioning import document_partition_key
 from forebay_kafka.publisher import Publisher
 from forebay_postgres.catalogue_writer import CatalogueWriter
-from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
+from forebay_postgres.documents import DocumentVersion, Verdict
 from forebay_postgres.errors import DatabaseUnavailable
 from forebay_workers.document_version import (
     access_update,
@@ -26,7 +28,6 @@ from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_failure import Rules, judged
 
 RULES: Rules = {DatabaseUnavailable: Retry.UNTIL_BACK}  # nothing can be catalogued without it
-LOST = frozenset({Outcome.SUPERSEDED, Outcome.DELETED})
 
 
 class Cataloguing:
@@ -40,18 +41,18 @@ class Cataloguing:
         self._publisher = publisher
 
     async def process(self, work: Work[Message]) -> None:
-        """Catalogue one record and end the version that lost by it."""
+        """Catalogue one record and end the versions that have lost."""
         with judged(RULES):
             verdict = await self._write(work)
-        lost = _lost_version(work, verdict)
-        if lost is not None:
-            await self._end(work.envelope, lost)
+        await self._end(work.envelope, verdict.lost)
 
     async def give_up(self, work: Work[Message], error: Exception) -> None:
         """Note in the catalogue why a version will not be found."""
         if isinstance(work.message, DocumentRecord):
             with judged(RULES):
-                await self._catalogue.fail(_version(work, work.message), failure_of(error))
+                version, failure = _version(work, work.message), failure_of(error)
+                verdict = await self._catalogue.fail(version, failure)
+            await self._end(work.envelope, verdict.lost)
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Nothing is kept by partition."""
@@ -81,22 +82,22 @@ class Cataloguing:
             case _:
                 raise RecordInvalid("the update says nothing that this worker knows")
 
-    async def _end(self, envelope: Envelope, version: UUID) -> None:
-        tenant = envelope.identity.tenant
-        await self._publisher.tombstone(
-            DocumentRecord,
-            key=record_key(tenant, envelope.name, str(version)),
-            partition_key=document_partition_key(tenant, envelope.name),
+    async def _end(self, envelope: Envelope, versions: Sequence[UUID]) -> None:
+        if not versions:
+            return
+        tenant, name = envelope.identity.tenant, envelope.name
+        tombstones = (
+            self._publisher.tombstone(
+                DocumentRecord,
+                key=record_key(tenant, name, str(version)),
+                partition_key=document_partition_key(tenant, name),
+            )
+            for version in versions
         )
+        await asyncio.gather(*tombstones)
+        with judged(RULES):
+            await self._catalogue.end(document_key(envelope), versions)
 
 
 def _version(work: Work[Message], record: DocumentRecord) -> DocumentVersion:
     return document_version(work.envelope, record.version, record.document, record.accept_time)
-
-
-def _lost_version(work: Work[Message], verdict: Verdict) -> UUID | None:
-    if verdict.accepted:
-        return verdict.replaced
-    if verdict.outcome in LOST and isinstance(work.message, DocumentRecord):
-        return UUID(work.message.version)
-    return None
