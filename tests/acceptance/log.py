@@ -16,6 +16,8 @@ from forebay.errors.v1 import ErrorReason
 from forebay.records.v1 import AuditRecord, DeadLetter, StageReport, UsageRecord
 from forebay_kafka.failure import error_info
 from forebay_kafka.partitioning import partition_for
+from forebay_kafka.polling import received
+from forebay_kafka.records import Received
 from forebay_kafka.settings import KafkaSettings
 from forebay_kafka.topics import TOPICS, topic_of
 from forebay_standalone.system import System
@@ -87,8 +89,23 @@ class LogProbe:
         while any(self._done(group, due)[place] < end for place, end in due.items()):
             assert time.monotonic() < deadline, f"{group} does not catch up"
 
-    def wait_ended(self, record: type[Message], key_part: str) -> None:
-        """Return once a tombstone is in the record's topic whose key holds a text."""
+    def wait_ended(self, record: type[Message], key_part: str, *, contents: int = 0) -> None:
+        """Return once a tombstone is in the record's topic whose key holds a text.
+
+        At least so many records with content come before it.
+        """
+        for found in self._records(record, key_part):
+            if found.value is not None:
+                contents -= 1
+            elif contents <= 0:
+                return
+
+    def first(self, record: type[Message], key_part: str) -> Received:
+        """The first record of a topic whose key holds a text."""
+        return next(self._records(record, key_part))
+
+    def _records(self, record: type[Message], key_part: str) -> Iterator[Received]:
+        """The records of a topic whose key holds a text, those to come too."""
         topic = topic_of(record).name
         partitions = self._admin.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
         begin = confluent_kafka.OFFSET_BEGINNING
@@ -97,10 +114,10 @@ class LogProbe:
         )
         while True:
             message = self._consumer.poll(WAIT_SECONDS)
-            assert message is not None, f"no tombstone for {key_part}"
+            assert message is not None, f"no such {record.__name__} of {key_part}"
             assert message.error() is None
-            if message.value() is None and key_part.encode() in (message.key() or b""):
-                return
+            if key_part.encode() in (message.key() or b""):
+                yield received(message)
 
     def _done(self, group: str, places: Ends) -> Ends:
         wanted = [confluent_kafka.TopicPartition(*place) for place in places]

@@ -120,6 +120,10 @@ class Storage:
         found = await self.indexer.look_up(version, index_id or self.index.id, MODEL, [])
         return found.published
 
+    async def lost(self, version: DocumentVersion) -> bool:
+        """Whether a version was replaced, deleted or refused."""
+        return (await self.indexer.look_up(version, self.index.id, MODEL, [])).lost
+
 
 @pytest.fixture
 async def storage(settings: PostgresSettings) -> AsyncIterator[Storage]:

@@ -217,6 +217,22 @@ async def test_a_refusal_stays_although_the_document_opened_since(storage: Any, 
     assert (await storage.catalogue.accept(intruder)).outcome is Outcome.REFUSED
 
 
+async def test_whoever_looks_a_version_up_learns_that_it_was_replaced_or_refused(
+    storage: Any, make: Any
+) -> None:
+    await storage.catalogue.accept(make.version(2, visibility=CONFIDENTIAL))
+    await storage.catalogue.accept(make.version(3, clearance=PUBLIC))
+    lost = [await storage.lost(make.version(at)) for at in (1, 2, 3, 4)]
+    assert lost == [True, False, True, False]
+
+
+async def test_whoever_looks_a_version_up_learns_that_it_was_deleted(
+    storage: Any, make: Any, now: Any
+) -> None:
+    await storage.catalogue.delete(make.key, make.id(2), writer_clearance=3, accept_time=now)
+    assert [await storage.lost(make.version(at)) for at in (1, 2, 3)] == [True, True, False]
+
+
 async def test_a_list_goes_through_a_collection_in_pages(storage: Any, make: Any) -> None:
     ids = [f"document-{number}" for number in range(5)]
     for document_id in ids:

@@ -13,6 +13,15 @@ from forebay_postgres.pool import Connection, Pool
 from forebay_postgres.stored_text import require_all_storable, require_storable
 
 _OF_DOCUMENT = "index_id = %s AND tenant = %s AND collection = %s AND document_id = %s"
+_HAS_LOST = """
+    SELECT FROM forebay.documents
+    WHERE tenant = %(tenant)s AND collection = %(collection)s AND document_id = %(document)s
+      AND (newest_version > %(version)s OR deleted_version >= %(version)s)
+    UNION ALL
+    SELECT FROM forebay.versions_refused
+    WHERE tenant = %(tenant)s AND collection = %(collection)s AND document_id = %(document)s
+      AND version = %(version)s
+"""
 _IS_PUBLISHED = f"SELECT FROM forebay.publications WHERE {_OF_DOCUMENT} AND version = %s"
 _REMOVE = f"DELETE FROM forebay.passages WHERE {_OF_DOCUMENT}"  # noqa: S608 (constants)
 _PUBLISH = """
@@ -57,10 +66,12 @@ class IndexedPassage:
 class Present:
     """What there is of a version before it is indexed.
 
-    `published` says whether the index holds exactly this version; `vectors` are those that the
-    tenant has paid for, by the digest of their text.
+    `lost` says whether it was replaced, deleted or refused; `published` whether the index holds
+    exactly this version; `vectors` are those that the tenant has paid for, by the digest of their
+    text.
     """
 
+    lost: bool
     published: bool
     vectors: dict[bytes, list[float]]
 
@@ -81,12 +92,15 @@ class IndexWriter:
         document = (index_id, version.tenant, version.collection, version.document_id)
         async with (
             self._pool.transaction(version.tenant, pipelined=True) as connection,
+            connection.cursor() as losses,
             connection.cursor() as publications,
             connection.cursor(binary=True) as vectors,
         ):
+            await losses.execute(_HAS_LOST, _parameters(version))
             await publications.execute(_IS_PUBLISHED, (*document, version.version))
             await vectors.execute(_KNOWN, (version.tenant, list(hashes), model))
             return Present(
+                lost=await losses.fetchone() is not None,
                 published=await publications.fetchone() is not None,
                 vectors={digest: vector.to_list() async for digest, vector in vectors},
             )
@@ -108,6 +122,16 @@ class IndexWriter:
             if verdict.accepted:
                 await _replace(connection, index_id, version, passages)
             return verdict
+
+
+def _parameters(version: DocumentVersion) -> dict[str, object]:
+    key = version.key
+    return {
+        "tenant": key.tenant,
+        "collection": key.collection,
+        "document": key.document_id,
+        "version": version.version,
+    }
 
 
 async def _replace(

@@ -148,7 +148,7 @@ async def _embedding(parts: Parts) -> Stage[Any]:
     parts.stack.push_async_callback(pool.close)
     model = _embedding_model(parts)
     index = ServingIndex(IndexRegistry(pool), model, CHUNKING)
-    return Embedding(CatalogueWriter(pool), IndexWriter(pool), index, model)
+    return Embedding(CatalogueWriter(pool), IndexWriter(pool), index, model, parts.publisher)
 
 
 async def _retrieval(parts: Parts) -> Stage[Any]:

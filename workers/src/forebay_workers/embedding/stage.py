@@ -10,6 +10,8 @@ from google.rpc.status_pb2 import Status
 
 from forebay.records.v1 import ChunkSet, Stage
 from forebay_kafka.failure import error_info
+from forebay_kafka.partitioning import chunk_set_key, document_partition_key
+from forebay_kafka.publisher import Publisher
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Failure
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
@@ -52,25 +54,31 @@ class Embedding:
         index_writer: IndexWriter,
         serving_index: ServingIndex,
         model: EmbeddingModel,
+        publisher: Publisher,
     ) -> None:
         self._catalogue = catalogue
         self._writer = index_writer
         self._index = serving_index
         self._model = model
+        self._publisher = publisher
         self._paid = PaidVectors()
 
     async def process(self, work: Work[ChunkSet]) -> None:
-        """Index a version, or note why there is nothing to index."""
+        """Index a version, or note why there is nothing to index; end it where it has lost."""
         with judged(RULES):
             if work.message.WhichOneof("outcome") == "error":
-                await self._catalogue.fail(_version(work), _failure(work.message.error))
+                stands = await self._fail(work, _failure(work.message.error))
             else:
-                await self._index_version(work)
+                stands = await self._index_version(work)
+        if not stands:
+            await self._end(work)
 
     async def give_up(self, work: Work[ChunkSet], error: Exception) -> None:
         """Note in the catalogue why the version will not be found."""
         with judged(RULES):
-            await self._catalogue.fail(_version(work), failure_of(error))
+            stands = await self._fail(work, failure_of(error))
+        if not stands:
+            await self._end(work)
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Make sure of the index first: with a wrong model not one record may be given up."""
@@ -79,23 +87,37 @@ class Embedding:
     async def release(self, partitions: frozenset[int]) -> None:
         """Nothing is kept by partition."""
 
-    async def _index_version(self, work: Work[ChunkSet]) -> None:
+    async def _fail(self, work: Work[ChunkSet], failure: Failure) -> bool:
+        return (await self._catalogue.fail(_version(work), failure)).accepted
+
+    async def _end(self, work: Work[ChunkSet]) -> None:
+        # Chunking ended it with its document; a retry of chunking may have come behind that.
+        tenant, record = work.envelope.identity.tenant, work.message
+        await self._publisher.tombstone(
+            ChunkSet,
+            key=chunk_set_key(tenant, record.name, record.version, record.chunking),
+            partition_key=document_partition_key(tenant, record.name),
+        )
+
+    async def _index_version(self, work: Work[ChunkSet]) -> bool:
+        """Return whether the version stands: it was not replaced, deleted or refused by now."""
         index_id = await self._index.id()
         version, chunk_set = _version(work), work.message
         title = chunk_set.document.title
         texts = [embedding_text(title, piece) for piece in _pieces(chunk_set)]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
         present = await self._writer.look_up(version, index_id, self._model.name, set(hashes))
-        if present.published:
-            return
+        if present.lost or present.published:
+            return not present.lost
         vectors = await self._vectors(version.tenant, texts, hashes, present.vectors)
         passages = _passages(chunk_set, hashes, vectors)
         try:
-            await self._writer.publish(version, index_id, passages)
+            verdict = await self._writer.publish(version, index_id, passages)
         except IndexWithdrawn:
             self._index.forget()
             raise
         self._paid.used(version.tenant, hashes)
+        return verdict.accepted
 
     async def _vectors(
         self,

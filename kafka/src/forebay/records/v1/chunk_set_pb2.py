@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"forebay/records/v1/chunk_set.proto\x12\x12\x66orebay.records.v1\x1a forebay/ingest/v1/document.proto\x1a\x1e\x66orebay/query/v1/passage.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xb2\x03\n\x08\x43hunkSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08\x63hunking\x18\x03 \x01(\t\x12-\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x1b.forebay.ingest.v1.Document\x12\x35\n\x06\x63hunks\x18\x05 \x01(\x0b\x32#.forebay.records.v1.ChunkSet.ChunksH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aM\n\x05\x43hunk\x12\x10\n\x08headings\x18\x01 \x03(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12$\n\x04span\x18\x03 \x01(\x0b\x32\x16.forebay.query.v1.Span\x1a<\n\x06\x43hunks\x12\x32\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\".forebay.records.v1.ChunkSet.Chunk:!\xea\xa6\x19\x1d\n\x11\x66orebay.chunks.v1\x10\x02 \x01*\x01\x03\x32\x01\x04\x42\t\n\x07outcomeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"forebay/records/v1/chunk_set.proto\x12\x12\x66orebay.records.v1\x1a forebay/ingest/v1/document.proto\x1a\x1e\x66orebay/query/v1/passage.proto\x1a\x1e\x66orebay/records/v1/topic.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xb3\x03\n\x08\x43hunkSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08\x63hunking\x18\x03 \x01(\t\x12-\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x1b.forebay.ingest.v1.Document\x12\x35\n\x06\x63hunks\x18\x05 \x01(\x0b\x32#.forebay.records.v1.ChunkSet.ChunksH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12/\n\x0b\x61\x63\x63\x65pt_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aM\n\x05\x43hunk\x12\x10\n\x08headings\x18\x01 \x03(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12$\n\x04span\x18\x03 \x01(\x0b\x32\x16.forebay.query.v1.Span\x1a<\n\x06\x43hunks\x12\x32\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\".forebay.records.v1.ChunkSet.Chunk:\"\xea\xa6\x19\x1e\n\x11\x66orebay.chunks.v1\x10\x02 \x01*\x02\x03\x04\x32\x01\x04\x42\t\n\x07outcomeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'forebay.records.v1.chunk_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CHUNKSET']._loaded_options = None
-  _globals['_CHUNKSET']._serialized_options = b'\352\246\031\035\n\021forebay.chunks.v1\020\002 \001*\001\0032\001\004'
+  _globals['_CHUNKSET']._serialized_options = b'\352\246\031\036\n\021forebay.chunks.v1\020\002 \001*\002\003\0042\001\004'
   _globals['_CHUNKSET']._serialized_start=215
-  _globals['_CHUNKSET']._serialized_end=649
+  _globals['_CHUNKSET']._serialized_end=650
   _globals['_CHUNKSET_CHUNK']._serialized_start=464
   _globals['_CHUNKSET_CHUNK']._serialized_end=541
   _globals['_CHUNKSET_CHUNKS']._serialized_start=543
