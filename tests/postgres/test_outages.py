@@ -88,17 +88,21 @@ async def test_a_pool_finds_postgres_again_after_a_restart(
     await until_it_answers(own_pool)
 
 
-async def test_connections_that_died_while_they_were_idle_fail_nobody(
-    own_pool: Pool, own_server: PostgresServer
-) -> None:
+async def open_all_connections(pool: Pool) -> None:
     met = asyncio.Barrier(PostgresSettings().retrieve_pool_size)
 
     async def hold() -> None:
-        async with own_pool.transaction() as connection:
+        async with pool.transaction() as connection:
             await connection.execute("SELECT 1")
             await met.wait()
 
     await asyncio.gather(*(hold() for _ in range(met.parties)))
+
+
+async def test_connections_that_died_while_they_were_idle_fail_nobody(
+    own_pool: Pool, own_server: PostgresServer
+) -> None:
+    await open_all_connections(own_pool)
     own_server.kill()
     own_server.start()
     await asyncio.to_thread(own_server.wait_ready)
@@ -121,6 +125,22 @@ async def test_a_frozen_postgres_is_unavailable_in_time(
     await until_it_answers(own_pool)
     own_server.suspend()
     try:
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            await CatalogueReader(own_pool).get(ME, DOCUMENT)
+        assert time.monotonic() - started < LIMIT_SECONDS
+    finally:
+        own_server.resume()
+    await until_it_answers(own_pool)
+
+
+async def test_a_frozen_postgres_is_unavailable_in_time_however_many_connections_are_idle(
+    own_pool: Pool, own_server: PostgresServer
+) -> None:
+    await open_all_connections(own_pool)
+    own_server.suspend()
+    try:
+        await asyncio.sleep(TRUSTED_SECONDS)  # nobody uses the pool for a while
         started = time.monotonic()
         with pytest.raises(DatabaseUnavailable):
             await CatalogueReader(own_pool).get(ME, DOCUMENT)

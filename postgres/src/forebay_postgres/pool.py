@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,8 @@ _GRACE_SECONDS = 0.5  # the server ends its statement first, with a reason, if i
 _LOCK_TIMEOUT_MS = 10_000  # two writers of one document wait for one transaction
 _IDLE_IN_TRANSACTION_MS = 60_000  # a stopped worker gives its row locks back
 
+_hang_ups = ContextVar("hang_ups", default=0)  # of idle connections, on whoever runs
+
 
 class Answers:
     """Knows which connections answered a moment ago."""
@@ -53,8 +56,12 @@ class Answers:
         """Ask a connection whether it works, unless it answered a moment ago; raises when not."""
         if self._heard.get(connection, -math.inf) > time.monotonic() - _TRUSTED_SECONDS:
             return
-        with hang_up_after(connection, _CHECK_SECONDS):
-            await AsyncConnectionPool.check_connection(connection)
+        try:
+            with hang_up_after(connection, _CHECK_SECONDS):
+                await AsyncConnectionPool.check_connection(connection)
+        except HungUp:
+            _hang_ups.set(_hang_ups.get() + 1)
+            raise
 
 
 class Pool:
@@ -112,19 +119,21 @@ class Pool:
         seconds = self._connections.timeout / STEPS
         if self._is_away(since=-math.inf):
             seconds = _STILL_AWAY_SECONDS / STEPS
-        since, steps = time.monotonic(), 0
+        since, steps = time.monotonic(), 0.0
         while True:
-            began = time.monotonic()
+            began, hang_ups = time.monotonic(), _hang_ups.get()
             try:
                 return await self._connections.getconn(seconds)
             except PoolTimeout:
                 now = time.monotonic()
                 if self._served > since:
-                    since, steps = now, 0
+                    since, steps = now, 0.0
                     continue
                 # Connections that were lost while they were idle end a step at once: the pool gives
-                # up at the second, and there may be one for each place.
-                steps += now - began >= seconds
+                # up at the second, and there may be one for each place. One that never answered
+                # counts for all of its time: there, a loop that stood still was allowed for.
+                hung_up = (_hang_ups.get() - hang_ups) * _CHECK_SECONDS / seconds
+                steps += hung_up or now - began >= seconds
                 if steps >= STEPS:  # nobody is being served: it is Postgres
                     raise
 
