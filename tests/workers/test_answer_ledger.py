@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
 
-from forebay.query.v1 import AnswerEvent
+from forebay.query.v1 import AnswerEvent, Passage
 from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.envelope import EnvelopeVerifier, Statement
 from forebay_kafka.envelope_keys import verification_keys
@@ -28,6 +29,7 @@ PARTITIONS = 12
 ANSWERS = 667
 EVENTS = 30  # a paragraph's
 TAKE_OVER_SECONDS = 2.0
+MIB = 1024 * 1024
 MINT = Mint()
 
 
@@ -130,6 +132,40 @@ async def test_a_forged_record_ends_nothing_and_hides_nothing(*, asked_first: bo
     assert not ledger.progress(name).ended.is_set()
     ledger.take(received(name, completed, 100))
     assert ledger.progress(name).ended.is_set()
+
+
+def retrieved(name: str) -> list[AnswerRecord]:
+    """An answer of passages alone, as large as they usually are."""
+    passages = [Passage(document=f"{name}/{ordinal}", text="word " * 300) for ordinal in range(10)]
+    kinds = [
+        {"restarted": AnswerEvent.Restarted()},
+        {"retrieved": AnswerEvent.Retrieved(passages=passages)},
+        {"completed": AnswerEvent.Completed()},
+    ]
+    return [
+        AnswerRecord(event=AnswerEvent(query=name, attempt="a", sequence=number, **kind))  # type: ignore[arg-type]
+        for number, kind in enumerate(kinds, start=1)
+    ]
+
+
+async def test_answers_that_nobody_asks_for_take_little_memory_and_are_known_all_the_same() -> None:
+    names = [f"queries/{number}" for number in range(300)]
+    reader = CountingReader()
+    ledger = AnswerLedger(reader, held_bytes=MIB)
+    offset = 0
+    tracemalloc.start()
+    try:
+        for name in names:
+            for record in retrieved(name):
+                ledger.take(received(name, record, offset))
+                offset += 1
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3 * MIB  # all of it is 5 MiB
+    assert reader.reads < offset
+    assert all(ledger.progress(name).ended.is_set() for name in names)
+    assert reader.reads == offset
 
 
 async def test_waiting_for_a_record_ends_with_it_and_not_before() -> None:

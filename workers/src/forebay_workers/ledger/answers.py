@@ -20,6 +20,8 @@ from forebay_kafka.topics import topic_of
 from forebay_workers.ledger.output_tail import LOOK_BACK_SECONDS
 
 TOPIC = topic_of(AnswerRecord).name
+HELD_BYTES = 64 * 1024 * 1024  # unread; what a take-over of twelve minutes usually brings is less
+_RECORD_BYTES = 250  # what Python adds to a value: a tuple, three numbers, the bytes' own header
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class _Known:
     touched: float
     headers: Headers = ()
     records: list[tuple[int, int, int, bytes | None, Headers]] = field(default_factory=list)
+    held_bytes: int = 0
     progress: Progress | None = None
 
     def keep(self, received: Received) -> None:
@@ -63,20 +66,30 @@ class _Known:
         # The records of an answer carry the same envelope, which is most of what they hold.
         if received.headers != self.headers:
             self.headers = received.headers
+            self.held_bytes += sum(len(value) for _, value in self.headers)
+        self.held_bytes += len(received.value or b"") + _RECORD_BYTES
         place = (received.partition, received.offset, received.timestamp_ms)
         self.records.append((*place, received.value, self.headers))
+
+    def let_go(self) -> None:
+        self.headers, self.held_bytes = (), 0
+        self.records.clear()
 
 
 class AnswerLedger:
     """Folds the answers of the partitions that it is shown, as every reader of them does.
 
     Nothing is parsed or verified of an answer that nobody asks for: most of what a stage reads
-    when it takes partitions over has ended long ago.
+    when it takes partitions over has ended long ago. Over `held_bytes` of such records, the oldest
+    are read after all: what they come to is small.
     """
 
-    def __init__(self, records: RecordReader) -> None:
+    def __init__(self, records: RecordReader, held_bytes: int = HELD_BYTES) -> None:
         self._records = records
+        self._most_bytes = held_bytes
+        self._held_bytes = 0
         self._answers: OrderedDict[bytes, _Known] = OrderedDict()
+        self._unread: OrderedDict[bytes, _Known] = OrderedDict()
         self._positions: dict[int, int] = {}
         self._waiting: dict[int, list[tuple[int, int, asyncio.Future[None]]]] = {}
         self._turns = count()
@@ -86,21 +99,16 @@ class AnswerLedger:
         if received.key is not None:
             known = self._known(received.key)
             if known.progress is None:
-                known.keep(received)
+                self._keep(known, received.key, received)
             else:
                 self._fold(known.progress, received)
         self._move(received.partition, received.offset + 1)
 
     def progress(self, name: str) -> Progress:
         """What is known of a query's answer; it goes on changing with the log."""
-        known = self._known(name.encode())
-        if known.progress is None:
-            known.progress = Progress()
-            for partition, offset, timestamp_ms, value, headers in known.records:
-                place = (TOPIC, partition, offset, timestamp_ms)
-                self._fold(known.progress, Received(*place, name.encode(), value, headers))
-            known.records.clear()
-        return known.progress
+        key = name.encode()
+        known = self._known(key)
+        return known.progress or self._read(known, key)
 
     async def seen(self, position: Position) -> None:
         """Wait until everything up to a written record has come back out of the log.
@@ -113,6 +121,28 @@ class AnswerLedger:
         waiting = self._waiting.setdefault(position.partition, [])
         heapq.heappush(waiting, (position.offset, next(self._turns), arrived))
         await arrived
+
+    def _keep(self, known: _Known, key: bytes, received: Received) -> None:
+        before = known.held_bytes
+        known.keep(received)
+        self._held_bytes += known.held_bytes - before
+        self._unread[key] = known
+        while self._held_bytes > self._most_bytes:
+            oldest, unread = next(iter(self._unread.items()))
+            self._read(unread, oldest)
+
+    def _read(self, known: _Known, key: bytes) -> Progress:
+        progress = known.progress = Progress()
+        for partition, offset, timestamp_ms, value, headers in known.records:
+            place = (TOPIC, partition, offset, timestamp_ms)
+            self._fold(progress, Received(*place, key, value, headers))
+        self._let_go(known, key)
+        return progress
+
+    def _let_go(self, known: _Known, key: bytes) -> None:
+        self._unread.pop(key, None)
+        self._held_bytes -= known.held_bytes
+        known.let_go()
 
     def _fold(self, progress: Progress, received: Received) -> None:
         if progress.fold.closed:
@@ -147,4 +177,5 @@ class AnswerLedger:
 
     def _forget_old(self, horizon: float) -> None:
         while next(iter(self._answers.values())).touched < horizon:
-            self._answers.popitem(last=False)
+            key, known = self._answers.popitem(last=False)
+            self._let_go(known, key)
