@@ -29,6 +29,7 @@ from forebay.query.v1 import SubmitQueryRequest
 from forebay.records.v1 import ChunkSet, DocumentRecord, DocumentUpdate
 from forebay_benchmarks.model_server.process import ModelServer
 from forebay_standalone.system import System
+from forebay_workers.chunking.chunker import MOST_CHUNKS
 
 from .conftest import Connect
 from .log import LogProbe, log_probe, reason_of
@@ -92,6 +93,10 @@ FAILING: dict[str, tuple[dict[str, Any], str]] = {
     "no UTF-8": ({"raw": b"\xff\xfe\x00w", "mime_type": "text/plain"}, "DOCUMENT_UNPARSEABLE"),
     "too much text": (
         {"text": swollen_text()},
+        "DOCUMENT_TEXT_TOO_LARGE",
+    ),
+    "a heading per word": (
+        {"text": "# w\n" * (MOST_CHUNKS + 1), "mime_type": "text/markdown"},
         "DOCUMENT_TEXT_TOO_LARGE",
     ),
 }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -190,7 +191,7 @@ class Make:
                 span_start=ordinal * 100,
                 span_end=ordinal * 100 + len(text.encode()),
                 text_sha256=hashlib.sha256(text.encode()).digest(),
-                embedding=vectors[ordinal] if vectors else (1.0, 0.0, 0.0),
+                embedding=np.array(vectors[ordinal] if vectors else (1, 0, 0), np.float32),
             )
             for ordinal, text in enumerate(texts)
         ]

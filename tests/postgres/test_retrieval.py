@@ -165,7 +165,7 @@ async def test_known_vectors_stay_within_the_tenant(storage: Any, make: Any) -> 
 
     async def known(version: DocumentVersion, model: str, hashes: list[bytes]) -> object:
         found = await storage.indexer.look_up(version, storage.index.id, model, hashes)
-        return found.vectors
+        return {digest: vector.tolist() for digest, vector in found.vectors.items()}
 
     assert await known(ours, model, [digest, bytes(32)]) == {digest: [0.5, 0.25, 0.0]}
     assert await known(theirs, model, [digest]) == {}

@@ -94,7 +94,7 @@ async def passages_of(
             span_start=piece.start,
             span_end=piece.end,
             text_sha256=hashlib.sha256(text.encode()).digest(),
-            embedding=row.tolist(),
+            embedding=row,
         )
         for piece, text, row in zip(pieces, texts, rows, strict=True)
     ]

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forebay_workers.chunking.chunk import Chunk, embedding_text
-from forebay_workers.chunking.chunker import SMALLEST_WINDOW, chunk
+from forebay_workers.chunking.chunker import MOST_CHUNKS, SMALLEST_WINDOW, chunk
 from forebay_workers.chunking.sentences import sentence_spans
 from forebay_workers.models.token_estimate import estimate_tokens
-from forebay_workers.parsing.errors import DocumentEmpty
+from forebay_workers.parsing.errors import DocumentEmpty, DocumentTooManyChunks
 from forebay_workers.parsing.parsed_document import ParsedDocument, Section
 from forebay_workers.parsing.parsers import parse_here
 
@@ -148,6 +148,18 @@ def test_a_word_longer_than_the_window_is_never_cut_inside_a_character_people_se
     chunks = chunk(parsed(family * 500), SMALLEST_WINDOW)
     assert len(chunks) > 1
     assert all(piece.text == family * (len(piece.text) // len(family)) for piece in chunks)
+
+
+def headings(number: int) -> ParsedDocument:
+    """A document of bare headings, each of one character."""
+    sections = tuple(Section((), 2 * index, 2 * index + 1) for index in range(number))
+    return ParsedDocument("x\n" * number, sections)
+
+
+def test_a_document_falls_into_no_more_chunks_than_can_be_indexed() -> None:
+    assert len(chunk(headings(MOST_CHUNKS), 512)) == MOST_CHUNKS
+    with pytest.raises(DocumentTooManyChunks):
+        chunk(headings(MOST_CHUNKS + 1), 512)
 
 
 def test_a_window_too_small_for_any_text_is_refused() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from forebay.errors.v1 import ErrorReason
 from forebay.policy.v1 import Visibility
 from forebay.records.v1 import ChunkSet
 from forebay_kafka.envelope import Envelope, Statement
@@ -19,6 +20,7 @@ from forebay_postgres import CatalogueWriter, IndexRegistry, IndexWriter
 from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
 from forebay_postgres.errors import IndexWithdrawn, ServingIndexMismatch
 from forebay_postgres.index_writer import Present
+from forebay_workers.chunking.chunker import MOST_CHUNKS
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.embedding.stage import Embedding
 from forebay_workers.models.embedding_model import EmbeddingModel
@@ -143,6 +145,16 @@ async def test_no_version_is_given_up_because_another_index_serves(
     with pytest.raises(StageFailure) as failure:
         await stage.process(work())
     assert failure.value.retry is Retry.UNTIL_BACK
+
+
+async def test_a_version_of_too_many_chunks_is_given_up_before_anything_is_paid(
+    stage: Embedding, model: ChunkModel
+) -> None:
+    with pytest.raises(StageFailure) as failure:
+        await stage.process(work(*["w"] * (MOST_CHUNKS + 1)))
+    assert failure.value.retry is Retry.NEVER
+    assert failure.value.reason == ErrorReason.ERROR_REASON_DOCUMENT_TEXT_TOO_LARGE
+    assert model.paid == []
 
 
 async def test_a_text_is_paid_for_once_though_its_version_cannot_be_written_at_first(

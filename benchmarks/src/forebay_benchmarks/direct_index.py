@@ -88,7 +88,7 @@ async def _passages(
             span_start=piece.start,
             span_end=piece.end,
             text_sha256=sha256(text.encode()).digest(),
-            embedding=row.tolist(),
+            embedding=row,
         )
         for piece, text, row in zip(pieces, texts, rows, strict=True)
     ]

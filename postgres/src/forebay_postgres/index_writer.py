@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pgvector import Vector
 
 from forebay_postgres.catalogue_writer import accept_locked
@@ -44,6 +47,7 @@ _KNOWN = """
     JOIN forebay.indexes ON indexes.id = passages.index_id
     WHERE tenant = %s AND text_sha256 = ANY(%s) AND embedding_model = %s
 """
+Embedding: TypeAlias = NDArray[np.float32]  # 4 bytes a number; Python's own take 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class IndexedPassage:
     span_start: int
     span_end: int
     text_sha256: bytes
-    embedding: Sequence[float]
+    embedding: Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Present:
 
     lost: bool
     published: bool
-    vectors: dict[bytes, list[float]]
+    vectors: dict[bytes, Embedding]
 
 
 class IndexWriter:
@@ -102,7 +106,7 @@ class IndexWriter:
             return Present(
                 lost=await losses.fetchone() is not None,
                 published=await publications.fetchone() is not None,
-                vectors={digest: vector.to_list() async for digest, vector in vectors},
+                vectors={digest: vector.to_numpy() async for digest, vector in vectors},
             )
 
     async def publish(
@@ -145,7 +149,7 @@ async def _replace(
         await connection.execute(_REMOVE, document)
         await connection.execute(_PUBLISH, (*document, version.version))
         await cursor.executemany(
-            _INSERT, [(*document, version.version, *_row(passage)) for passage in passages]
+            _INSERT, ((*document, version.version, *_row(passage)) for passage in passages)
         )
 
 
@@ -157,7 +161,7 @@ def _row(passage: IndexedPassage) -> tuple[object, ...]:
         passage.span_start,
         passage.span_end,
         passage.text_sha256,
-        Vector(list(passage.embedding)),
+        Vector(passage.embedding),
     )
 
 

@@ -11,11 +11,15 @@ from forebay_workers.chunking.chunk import HEADER_TOKENS, Chunk
 from forebay_workers.chunking.long_sentences import split_long
 from forebay_workers.chunking.sentences import sentence_spans
 from forebay_workers.models.token_estimate import estimate_tokens
+from forebay_workers.parsing.errors import DocumentTooManyChunks
 from forebay_workers.parsing.parsed_document import ParsedDocument, Section
 
 CHUNKING = "headings-sentences-1"  # change it with every change of a chunk's bytes
 # A paragraph or two: enough to answer from, small enough that one thought rules its vector.
 TARGET_TOKENS = 200
+# Above 4 MiB of any prose (5,000 to 7,500; 21,000 in the smallest window), source code (7,000) and
+# tables (21,000); a heading for each word would make 230,000, and gigabytes of vectors.
+MOST_CHUNKS = 32_768
 SMALLEST_WINDOW = 128  # below it, headings would leave no room for text
 _BLANKS_PER_TOKEN = 4  # vocabularies have tokens for runs of blanks; line ends are often one each
 _RUNT_SHARE = 4  # a last chunk under a quarter of the target joins the one before when it fits
@@ -35,8 +39,8 @@ def chunk(
 ) -> tuple[Chunk, ...]:
     """Return the chunks of a document in order; every visible character is in exactly one.
 
-    A chunk's `embedding_text` fits `window_tokens` by estimate. Raises ValueError for a window
-    under SMALLEST_WINDOW.
+    A chunk's `embedding_text` fits `window_tokens` by estimate. Raises DocumentTooManyChunks, and
+    ValueError for a window under SMALLEST_WINDOW.
     """
     if window_tokens < SMALLEST_WINDOW:
         raise ValueError(f"a window of {window_tokens} tokens is under {SMALLEST_WINDOW}")
@@ -46,6 +50,8 @@ def chunk(
     for section in parsed.sections:
         pieces = _pieces(section, content, min(target_tokens, most))
         for group in _groups(pieces, min(target_tokens, most), most):
+            if len(chunks) == MOST_CHUNKS:
+                raise DocumentTooManyChunks(MOST_CHUNKS)
             start, end = group[0].start, group[-1].end
             text = content[start:end].decode()
             chunks.append(Chunk(len(chunks), section.heading_path, text, start, end))

@@ -39,9 +39,9 @@ class Chunking:
         content = document.raw if document.HasField("raw") else document.text.encode()
         with judged(RULES):
             parsed = await self._parsers.parse(document.mime_type, content)
+            # Cutting 4 MiB of prose takes a second of processor time; others go on meanwhile.
+            pieces = await asyncio.to_thread(chunk, parsed, self._window_tokens)
         chunk_set = _chunk_set(work.message)
-        # Cutting 4 MiB of prose takes a second of processor time; other records go on meanwhile.
-        pieces = await asyncio.to_thread(chunk, parsed, self._window_tokens)
         chunk_set.chunks.chunks.extend(_chunk(piece) for piece in pieces)
         await self._publish(work, chunk_set)
 

@@ -17,6 +17,7 @@ from forebay_postgres.documents import DocumentVersion, Failure
 from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
+from forebay_workers.chunking.chunker import MOST_CHUNKS
 from forebay_workers.document_version import document_version, failure_of
 from forebay_workers.embedding.serving_index import ServingIndex
 from forebay_workers.models.embedding_model import EmbeddingModel
@@ -26,7 +27,8 @@ from forebay_workers.models.errors import (
     ModelThrottled,
     ModelUnavailable,
 )
-from forebay_workers.models.paid_vectors import PaidVectors
+from forebay_workers.models.paid_vectors import PaidVectors, Vector
+from forebay_workers.parsing.errors import DocumentTooManyChunks
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_failure import Rules, judged
 
@@ -38,6 +40,7 @@ RULES: Rules = {
     ModelUnavailable: Retry.BRIEFLY,
     ModelRefused: Retry.NEVER,
     ModelReplyInvalid: Retry.NEVER,
+    DocumentTooManyChunks: Retry.NEVER,
 }
 BATCH = 64  # texts of one call to the model: what hosted endpoints take without complaint
 
@@ -103,6 +106,8 @@ class Embedding:
         """Return whether the version stands: it was not replaced, deleted or refused by now."""
         index_id = await self._index.id()
         version, chunk_set = _version(work), work.message
+        if len(chunk_set.chunks.chunks) > MOST_CHUNKS:  # the log keeps what was once cut otherwise
+            raise DocumentTooManyChunks(MOST_CHUNKS)
         title = chunk_set.document.title
         texts = [embedding_text(title, piece) for piece in _pieces(chunk_set)]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
@@ -124,10 +129,9 @@ class Embedding:
         tenant: str,
         texts: Sequence[str],
         hashes: Sequence[bytes],
-        known: dict[bytes, list[float]],
-    ) -> dict[bytes, list[float]]:
-        remembered = self._paid.known(tenant, set(hashes) - known.keys())
-        known.update((digest, vector.tolist()) for digest, vector in remembered.items())
+        known: dict[bytes, Vector],
+    ) -> dict[bytes, Vector]:
+        known.update(self._paid.known(tenant, set(hashes) - known.keys()))
         by_hash = dict(zip(hashes, texts, strict=True))
         missing = [(digest, text) for digest, text in by_hash.items() if digest not in known]
         for start in range(0, len(missing), BATCH):
@@ -135,7 +139,7 @@ class Embedding:
             rows = await self._model.embed([text for _, text in batch])
             for (digest, _), row in zip(batch, rows, strict=True):
                 self._paid.keep(tenant, digest, row)
-                known[digest] = row.tolist()
+                known[digest] = row
         return known
 
 
@@ -156,7 +160,7 @@ def _pieces(chunk_set: ChunkSet) -> list[Chunk]:
 
 
 def _passages(
-    chunk_set: ChunkSet, hashes: Sequence[bytes], vectors: dict[bytes, list[float]]
+    chunk_set: ChunkSet, hashes: Sequence[bytes], vectors: dict[bytes, Vector]
 ) -> list[IndexedPassage]:
     return [
         IndexedPassage(

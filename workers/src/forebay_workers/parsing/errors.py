@@ -4,6 +4,7 @@ ParsingError
 ├── DocumentUnparseable     the bytes are not what the MIME type says
 ├── DocumentEmpty           nothing to read, as in a scanned PDF
 ├── DocumentTextTooLarge    the text is over the limit, as from a decompression bomb
+├── DocumentTooManyChunks   the text falls into more pieces than are indexed
 └── DocumentParserTimeout   the parser was stopped: out of time, processor time or memory
 """
 
@@ -62,6 +63,20 @@ class DocumentTextTooLarge(ParsingError):
             f"the document's text is over {limit_bytes} bytes", {"limit_bytes": str(limit_bytes)}
         )
         self.limit_bytes = limit_bytes
+
+
+class DocumentTooManyChunks(ParsingError):
+    """The text falls into more pieces than are indexed, as where there is a heading per word."""
+
+    reason = ErrorReason.ERROR_REASON_DOCUMENT_TEXT_TOO_LARGE
+
+    def __init__(self, limit_chunks: int) -> None:
+        """Name the limit."""
+        super().__init__(
+            f"the document's text falls into more than {limit_chunks} chunks",
+            {"limit_chunks": str(limit_chunks)},
+        )
+        self.limit_chunks = limit_chunks
 
 
 class DocumentParserTimeout(ParsingError):

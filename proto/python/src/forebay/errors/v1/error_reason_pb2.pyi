@@ -122,7 +122,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     {"reason": "DOCUMENT_EMPTY", "domain": "forebay"}
     """
     ERROR_REASON_DOCUMENT_TEXT_TOO_LARGE: _ErrorReason.ValueType  # 25
-    """The text taken out of the document is over the limit. A document's error, INVALID_ARGUMENT.
+    """The text taken out of the document is over the limit, in bytes or in the chunks that it falls
+    into (limit_chunks). A document's error, INVALID_ARGUMENT.
     {"reason": "DOCUMENT_TEXT_TOO_LARGE", "domain": "forebay", "metadata": {"limit_bytes": "4194304"}}
     """
     ERROR_REASON_DOCUMENT_PARSER_TIMEOUT: _ErrorReason.ValueType  # 26
@@ -301,7 +302,8 @@ ERROR_REASON_DOCUMENT_EMPTY: ErrorReason.ValueType  # 24
 {"reason": "DOCUMENT_EMPTY", "domain": "forebay"}
 """
 ERROR_REASON_DOCUMENT_TEXT_TOO_LARGE: ErrorReason.ValueType  # 25
-"""The text taken out of the document is over the limit. A document's error, INVALID_ARGUMENT.
+"""The text taken out of the document is over the limit, in bytes or in the chunks that it falls
+into (limit_chunks). A document's error, INVALID_ARGUMENT.
 {"reason": "DOCUMENT_TEXT_TOO_LARGE", "domain": "forebay", "metadata": {"limit_bytes": "4194304"}}
 """
 ERROR_REASON_DOCUMENT_PARSER_TIMEOUT: ErrorReason.ValueType  # 26
