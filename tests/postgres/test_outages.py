@@ -189,6 +189,26 @@ async def test_a_slow_statement_says_that_it_was_slow(settings: PostgresSettings
     assert raised.value.transient
 
 
+async def sleep_often_within_a_transaction(pool: Pool) -> None:
+    async with pool.transaction() as connection:
+        while True:
+            await connection.execute("SELECT pg_sleep(0.1)")
+
+
+async def test_a_transaction_that_is_slow_as_a_whole_says_so_too(
+    settings: PostgresSettings,
+) -> None:
+    pool = await open_retrieve_pool(
+        settings.model_copy(update={"retrieve_statement_timeout_ms": 300})
+    )
+    try:
+        with pytest.raises(StatementTimedOut):
+            await sleep_often_within_a_transaction(pool)
+        await until_it_answers(pool)
+    finally:
+        await pool.close()
+
+
 async def test_a_refused_statement_quotes_no_content(
     settings: PostgresSettings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from forebay_kafka.publisher import Publisher
 from forebay_kafka.records import Received
 from forebay_postgres import CatalogueWriter, IndexRegistry, IndexWriter
 from forebay_postgres.documents import DocumentVersion, Outcome, Verdict
-from forebay_postgres.errors import IndexWithdrawn, ServingIndexMismatch
+from forebay_postgres.errors import IndexWithdrawn, ServingIndexMismatch, StatementTimedOut
 from forebay_postgres.index_writer import Present
 from forebay_workers.chunking.chunker import MOST_CHUNKS
 from forebay_workers.embedding.serving_index import ServingIndex
@@ -38,11 +38,15 @@ class Registered:
 
 
 class Indexes:
-    """A registry and a writer of one index at a time; `mismatch` says that another serves."""
+    """A registry and a writer of one index at a time.
+
+    `mismatch` says that another one serves, `slow` that writing takes longer than it may.
+    """
 
     def __init__(self) -> None:
         self.serving = "first"
         self.mismatch = False
+        self.slow = False
         self.written: list[str] = []
         self.lost = False
         self.outcome = Outcome.ACCEPTED
@@ -58,6 +62,8 @@ class Indexes:
     async def publish(
         self, version: DocumentVersion, index_id: str, _passages: Sequence[object]
     ) -> Verdict:
+        if self.slow:
+            raise StatementTimedOut
         if index_id != self.serving:
             raise IndexWithdrawn(index_id, None)
         assert version.version == UUID(VERSION)
@@ -145,6 +151,15 @@ async def test_no_version_is_given_up_because_another_index_serves(
     with pytest.raises(StageFailure) as failure:
         await stage.process(work())
     assert failure.value.retry is Retry.UNTIL_BACK
+
+
+async def test_a_version_that_is_too_slow_to_write_is_not_tried_for_ever(
+    stage: Embedding, indexes: Indexes
+) -> None:
+    indexes.slow = True
+    with pytest.raises(StageFailure) as failure:
+        await stage.process(work())
+    assert failure.value.retry is Retry.BRIEFLY
 
 
 async def test_a_version_of_too_many_chunks_is_given_up_before_anything_is_paid(

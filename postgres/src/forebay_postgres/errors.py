@@ -2,7 +2,7 @@
 
 StorageError
 ├── DatabaseUnavailable         UNAVAILABLE          try again later
-│   └── StatementTimedOut       UNAVAILABLE          it answers, but not in time
+│   └── StatementTimedOut       UNAVAILABLE          a transaction took longer than it may
 ├── ServingIndexMissing         UNAVAILABLE          nothing was registered yet
 ├── IndexWithdrawn              UNAVAILABLE          the pinned index is gone: pin the serving one
 ├── IndexStateConflict          FAILED_PRECONDITION  the index is not where this step starts
@@ -39,7 +39,10 @@ class DatabaseUnavailable(StorageError):
 
 
 class StatementTimedOut(DatabaseUnavailable):
-    """Postgres answers, but a statement or a lock took longer than allowed."""
+    """A statement, a lock or a whole transaction took longer than allowed.
+
+    Others may be served meanwhile. Where Postgres is away, the next call is told so.
+    """
 
 
 class ServingIndexMissing(StorageError):

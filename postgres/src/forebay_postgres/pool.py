@@ -154,8 +154,8 @@ class Pool:
                 now = time.monotonic()
                 if self._served <= now - _SERVING_SECONDS:
                     self._outage = now
-                elif isinstance(error, HungUp):  # others are served: it is not away
-                    raise StatementTimedOut(TIMED_OUT) from error
+                if isinstance(error, HungUp):  # it may as well be the transaction: who tries again
+                    raise StatementTimedOut(TIMED_OUT) from error  # learns whether it is away
                 raise DatabaseUnavailable(UNAVAILABLE) from error
 
     def _is_away(self, *, since: float) -> bool:

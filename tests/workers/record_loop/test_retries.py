@@ -11,7 +11,7 @@ from forebay_workers.record_loop.errors import DeadlinePassed
 from forebay_workers.record_loop.settings import RetryPolicy
 from forebay_workers.record_loop.stage import Retry, Work
 
-from .bench import PROMPT, Bench, FastClock
+from .bench import PROMPT, Bench, FastClock, HandClock
 from .failures import Failing
 from .scripted_stage import ScriptedStage, name_of
 
@@ -127,6 +127,43 @@ async def test_a_defect_in_giving_up_does_not_stop_the_partition(bench: Bench) -
     await bench.until_committed(2)
     assert stage.done == ["a@1"]
     assert len(await bench.dead_letters()) == 1
+
+
+async def test_an_owner_that_cannot_be_told_for_a_while_holds_up_nobody_else(
+    memory_bench: Bench,
+) -> None:
+    tries = 0
+
+    async def fails_at_first(_: Work[Any]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Failing(Retry.BRIEFLY)
+
+    stage, clock = failing(Failing(Retry.NEVER)), HandClock()
+    stage.give_up_script = fails_at_first
+    memory_bench.start(stage, clock=clock)
+    await memory_bench.queries("a@0")
+    await stage.until(lambda: tries == 1)
+    await memory_bench.queries("b@0")
+    await stage.until(lambda: stage.done == ["b@0"])
+    await clock.advance(RetryPolicy().first_delay)
+    await memory_bench.until_committed(2)
+    assert tries == 2
+
+
+async def test_an_owner_that_can_never_be_told_does_not_stop_the_partition(bench: Bench) -> None:
+    async def locked(_: Work[Any]) -> None:
+        raise Failing(Retry.BRIEFLY)
+
+    stage, clock = failing(Failing(Retry.NEVER)), FastClock()
+    stage.give_up_script = locked
+    bench.start(stage, clock=clock)
+    await bench.queries("a@0", "a@1")
+    await bench.until_committed(2)
+    assert stage.done == ["a@1"]
+    assert len(await bench.dead_letters()) == 1
+    assert sum(clock.slept) > RetryPolicy().owner_budget - RetryPolicy().longest_delay
 
 
 async def test_work_that_nobody_waits_for_any_more_is_not_begun(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from forebay_kafka.partitioning import document_partition_key
 from forebay_kafka.publisher import Publisher
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Verdict
-from forebay_postgres.errors import DatabaseUnavailable
+from forebay_postgres.errors import DatabaseUnavailable, StatementTimedOut
 from forebay_workers.document_version import (
     access_update,
     document_key,
@@ -27,7 +27,10 @@ from forebay_workers.document_version import (
 from forebay_workers.record_loop.stage import Retry, Work
 from forebay_workers.stage_failure import Rules, judged
 
-RULES: Rules = {DatabaseUnavailable: Retry.UNTIL_BACK}  # nothing can be catalogued without it
+RULES: Rules = {
+    StatementTimedOut: Retry.BRIEFLY,  # it answers others: this document's row is locked
+    DatabaseUnavailable: Retry.UNTIL_BACK,  # nothing can be catalogued without it
+}
 
 
 class Cataloguing:

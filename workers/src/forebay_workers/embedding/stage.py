@@ -14,7 +14,12 @@ from forebay_kafka.partitioning import chunk_set_key, document_partition_key
 from forebay_kafka.publisher import Publisher
 from forebay_postgres.catalogue_writer import CatalogueWriter
 from forebay_postgres.documents import DocumentVersion, Failure
-from forebay_postgres.errors import DatabaseUnavailable, IndexWithdrawn, ServingIndexMismatch
+from forebay_postgres.errors import (
+    DatabaseUnavailable,
+    IndexWithdrawn,
+    ServingIndexMismatch,
+    StatementTimedOut,
+)
 from forebay_postgres.index_writer import IndexedPassage, IndexWriter
 from forebay_workers.chunking.chunk import Chunk, embedding_text
 from forebay_workers.chunking.chunker import MOST_CHUNKS
@@ -30,9 +35,12 @@ from forebay_workers.models.errors import (
 from forebay_workers.models.paid_vectors import PaidVectors, Vector
 from forebay_workers.parsing.errors import DocumentTooManyChunks
 from forebay_workers.record_loop.stage import Retry, Work
-from forebay_workers.stage_failure import Rules, judged
+from forebay_workers.stage_failure import For, Rules, judged
 
 RULES: Rules = {
+    # One version may be too slow to write. Three of the longest transactions are tried here, where
+    # its vectors are remembered: whoever tries it later may have to pay for them again.
+    StatementTimedOut: For(100.0),
     DatabaseUnavailable: Retry.UNTIL_BACK,  # nothing can be indexed without it
     IndexWithdrawn: Retry.UNTIL_BACK,
     ServingIndexMismatch: Retry.UNTIL_BACK,  # for an operator; not one version is at fault

@@ -163,7 +163,8 @@ class RecordRunner:
     async def _give_up(self, run: Run, error: Exception) -> None:
         log.warning("gave up a record", extra=self._facts(run, error))
         if run.record is not None:
-            await self._insist(run, partial(self._tell_owner, error), self._is_defect)
+            enough = partial(self._is_enough, self._clock.now())
+            await self._insist(run, partial(self._tell_owner, error), enough)
         if isinstance(error, DeadlinePassed):  # its owner knows, and it is no dead letter
             self._counts.expired += 1
             return
@@ -185,8 +186,9 @@ class RecordRunner:
     ) -> bool:
         """Try until it succeeds; the stage halts meanwhile, for what it would give up next.
 
-        False when it is enough of an error.
+        False when it is enough of an error. What fails for this record alone halts nobody.
         """
+        halts = False
         with ExitStack() as halted:
             for attempt in count(1):
                 try:
@@ -197,16 +199,20 @@ class RecordRunner:
                     )
                     if enough(error, attempt):
                         return False
-                    if attempt == 1:
+                    if not halts and retry_of(error) is not Retry.BRIEFLY:
                         halted.enter_context(self._flow.halt())
+                        halts = True
                     await run.rest(self._clock, self.backoff.delay(error, attempt=attempt))
                 else:
                     return True
         raise AssertionError  # count() has no end
 
-    def _is_defect(self, error: Exception, attempt: int) -> bool:
-        lasting = retry_of(error) in (None, Retry.NEVER)
-        return lasting and attempt >= self._settings.retry.unknown_attempts
+    def _is_enough(self, since: float, error: Exception, attempt: int) -> bool:
+        policy, retry = self._settings.retry, retry_of(error)
+        lasting = retry in (None, Retry.NEVER) or (
+            retry is Retry.BRIEFLY and self._clock.now() - since >= policy.owner_budget
+        )
+        return lasting and attempt >= policy.unknown_attempts
 
     def _facts(self, run: Run, error: Exception) -> dict[str, object]:
         """Everything about a failure but content."""

@@ -10,13 +10,15 @@ class RetryPolicy:
     """How long a failing record is tried in place, and after which waits once more.
 
     Waits in place grow as first_delay * 2^(attempt - 1) up to longest_delay, with full jitter.
-    Each of `rounds` puts the record off to the group's retry topic once.
+    Each of `rounds` puts the record off to the group's retry topic once. `owner_budget` is for
+    telling the owner of a record that was given up.
     """
 
     budget: float = 30.0  # under a librdkafka client's patience, over a rolling restart's gap
     first_delay: float = 0.1  # a lost connection is back after one
     longest_delay: float = 5.0  # how late an ended outage may be noticed
     unknown_attempts: int = 3  # an error that says nothing is more often a defect than a fault
+    owner_budget: float = 120.0  # a stopped worker's locks on rows are gone after half of it
     rounds: tuple[float, ...] = ()
 
 

@@ -91,8 +91,10 @@ class Stage(Protocol[M_contra]):
         """Tell the record's owner that its work failed, before the dead letter is written.
 
         `error` is the last one of `process`, or `DeadlinePassed`. An error raised here is
-        retried without limit where it declares a `retry` other than NEVER, otherwise
-        `RetryPolicy.unknown_attempts` times: a defect here must not stop a partition.
+        retried without limit where it declares UNTIL_BACK or THROTTLED, for
+        `RetryPolicy.owner_budget` seconds where it declares BRIEFLY, and otherwise
+        `RetryPolicy.unknown_attempts` times: neither a defect here nor what one owner meets may
+        stop a partition. All but BRIEFLY halt the stage meanwhile.
         """
 
     async def take_over(self, partitions: frozenset[int]) -> None:
