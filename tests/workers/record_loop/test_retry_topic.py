@@ -3,9 +3,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from forebay.errors.v1 import ErrorReason
-from forebay.records.v1 import QueryRecord, Stage
+from forebay.records.v1 import QueryRecord, RetryRecord, Stage
 from forebay_kafka.failure import error_info, reason_word
 from forebay_kafka.partitioning import partition_for, source_key
 from forebay_kafka.records import Received
@@ -21,6 +22,7 @@ from .minting import Mint, Minted
 from .scripted_stage import ScriptedDocuments, name_of
 
 ROUNDS = (30.0, 120.0, 600.0)
+IN_THE_YEAR_9000 = 221_845_392_000  # seconds since 1970
 LATER = replace(PROMPT, retry=RetryPolicy(budget=5.0, rounds=ROUNDS))
 
 
@@ -34,11 +36,13 @@ def fails_at_first(name: str, times: float, retry: Retry = Retry.BRIEFLY) -> Scr
     return ScriptedDocuments(script)
 
 
-async def put_off(bench: Bench, record: Minted, delay: float, offset: int = 7) -> None:
+async def put_off(
+    bench: Bench, record: Minted, delay: float, *, offset: int = 7, attempts: int = 4
+) -> None:
     """Give a record back, as an operator does."""
     retries = RetryTopic(bench.log, Stage.STAGE_CHUNKING, bench.group, lambda: 0.0)
     received = Received(DOCUMENTS, 0, offset, 5, record.key, record.value, record.headers)
-    await retries.write(received, Failing(Retry.BRIEFLY), attempts=4, round_=0, delay=delay)
+    await retries.write(received, Failing(Retry.BRIEFLY), attempts=attempts, round_=0, delay=delay)
 
 
 async def test_what_outlasts_its_attempts_in_place_is_put_off_and_holds_nothing_up(
@@ -158,19 +162,46 @@ async def test_a_retry_proves_nothing_of_what_it_holds(bench: Bench, mint: Mint,
     assert stage.started == []
 
 
-@pytest.mark.parametrize("value", [b"\xff", None, b""])
+def due(not_before: Timestamp) -> RetryRecord:
+    return RetryRecord(source=RetryRecord.Source(topic=DOCUMENTS, offset=1), not_before=not_before)
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        b"\xff",
+        None,
+        b"",
+        due(Timestamp(nanos=-1)),
+        due(Timestamp(seconds=IN_THE_YEAR_9000)),
+    ],
+)
 async def test_a_retry_that_cannot_be_read_becomes_a_dead_letter(
-    bench: Bench, value: bytes | None
+    bench: Bench, retry: RetryRecord | bytes | None
 ) -> None:
     stage = ScriptedDocuments()
     member = bench.start(stage, LATER)
     key = source_key(bench.group, DOCUMENTS, 0, 1)
+    value = retry
+    if isinstance(retry, RetryRecord):
+        own = RetryRecord(group=bench.group)
+        own.MergeFrom(retry)
+        value = own.SerializeToString()
     poison = Minted(key.encode(), value, ())
     await bench.log.append(RETRIES, partition_for(key, bench.log.partitions), [poison])
     await stage.until(lambda: member.loop.snapshot().counts.dead_lettered == 1)
     (letter,) = await bench.dead_letters()
     assert letter.topic == RETRIES
     assert error_info(letter.error).reason == reason_word(ErrorReason.ERROR_REASON_RECORD_INVALID)
+
+
+async def test_a_retry_that_counts_as_many_attempts_as_fit_into_it_comes_to_an_end(
+    bench: Bench, mint: Mint
+) -> None:
+    stage = fails_at_first("a", float("inf"), Retry.NEVER)
+    member = bench.start(stage, LATER)
+    await put_off(bench, mint.document("a"), 0, attempts=2**31 - 1)
+    await stage.until(lambda: member.loop.snapshot().counts.dead_lettered == 1)
 
 
 async def test_a_retry_of_a_topic_that_the_stage_does_not_read_is_poison(

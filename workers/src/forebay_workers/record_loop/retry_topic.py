@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +16,9 @@ from forebay_kafka.topics import IDENTITY_HEADER, TRACE_PARENT_HEADER, topic_of
 from forebay_workers.record_loop.dead_letters import RecordPublisher, header_of
 
 RETRIES = topic_of(RetryRecord).name
+# In seconds. Who writes retries stays below half of it, so that no clock makes one late.
+LONGEST_WAIT = (topic_of(RetryRecord).retention or timedelta(days=7)).total_seconds()
+MOST_ATTEMPTS = 1_000_000  # years of them; the letter counts on in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,17 @@ class RetryTopic:
         """Read a retry; what it holds is still to be verified. Raises RecordInvalid."""
         try:
             retry = RetryRecord.FromString(taken.value or b"")
-        except DecodeError as error:
+            not_before = retry.not_before.ToMilliseconds() / 1000
+        except (DecodeError, ValueError) as error:
             raise RecordInvalid("the retry cannot be parsed") from error
         source = _received(retry.source)
         key = source_key(self._group, source.topic, source.partition, source.offset)
         if retry.group != self._group or taken.key != key.encode():
             raise RecordInvalid("the retry's key belongs to another record")
-        not_before = retry.not_before.ToMilliseconds() / 1000
-        return PutOff(source, max(0, retry.attempts), max(0, retry.round), not_before)
+        if not_before - self._wall_time() > LONGEST_WAIT:
+            raise RecordInvalid("the retry is due after the log has forgotten it")
+        attempts = min(max(0, retry.attempts), MOST_ATTEMPTS)
+        return PutOff(source, attempts, max(0, retry.round), not_before)
 
     async def write(
         self, source: Received, error: Exception, *, attempts: int, round_: int, delay: float
