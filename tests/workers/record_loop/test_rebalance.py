@@ -3,11 +3,17 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
-from .bench import PROMPT, Bench
+from forebay_kafka.group_membership import TopicPartition
+
+from .bench import PROMPT, QUERIES, Bench
 from .memory_log import MemoryLog, MemoryMember
 from .minting import Mint
 from .scripted_stage import ScriptedStage
 from .test_commits import blocks
+
+SECOND = frozenset({TopicPartition(QUERIES, 1)})
+OTHERS_TAKEN = ("take_over", frozenset({2, 3}))
+PROMPT_SECONDS = 5.0  # the group waits for 30
 
 
 async def test_members_that_come_and_go_lose_no_record_and_repeat_none(bench: Bench) -> None:
@@ -124,6 +130,58 @@ async def test_a_take_over_ends_for_partitions_that_leave_and_begins_again_for_t
     assert all_four == ("take_over", frozenset(range(4)))
     assert left == ("release", second.ownership[0][1])
     assert kept == ("take_over", frozenset(range(4)) - left[1])
+
+
+async def test_a_partition_leaves_with_its_offset_while_the_take_over_of_others_lasts(
+    memory_log: MemoryLog, mint: Mint
+) -> None:
+    async with Bench(memory_log, mint, "forebay.test") as bench:
+        stage = ScriptedStage()
+        await bench.queries("a@0", partition=1)
+        member, gate = await member_that_takes_others_over(bench, stage)
+        await stage.until(lambda: stage.done == ["a@0"])
+        async with asyncio.timeout(PROMPT_SECONDS):
+            await member.revoke(SECOND)
+        await bench.until_committed(0, 1)
+        gate.set()
+        await bench.queries("b@0", partition=2)
+        await stage.until(lambda: stage.done == ["a@0", "b@0"])
+        assert stage.ownership[-3:] == [OTHERS_TAKEN, ("release", frozenset({1})), OTHERS_TAKEN]
+
+
+async def test_a_partition_whose_take_over_has_not_begun_disturbs_no_other_when_it_leaves(
+    memory_log: MemoryLog, mint: Mint
+) -> None:
+    async with Bench(memory_log, mint, "forebay.test") as bench:
+        stage = ScriptedStage()
+        member, gate = await member_that_takes_others_over(bench, stage)
+        async with asyncio.timeout(PROMPT_SECONDS):
+            await member.revoke(SECOND)
+            await stage.until(lambda: stage.ownership[-1] == OTHERS_TAKEN)
+            begun = len(stage.ownership)
+            member.assign(SECOND)
+            await asyncio.sleep(0)
+            await member.revoke(SECOND)
+        gate.set()
+        await bench.queries("b@0", partition=2)
+        await stage.until(lambda: stage.done == ["b@0"])
+        assert len(stage.ownership) == begun
+
+
+async def member_that_takes_others_over(
+    bench: Bench, stage: ScriptedStage
+) -> tuple[MemoryMember, asyncio.Event]:
+    """A member with two partitions that gets those of another one, at an event; it commits late."""
+    neighbour = ScriptedStage()
+    member = bench.start(stage, replace(PROMPT, commit=replace(PROMPT.commit, seconds=3600)))
+    await stage.until(lambda: stage.ownership != [])
+    other = bench.start(neighbour)
+    await neighbour.until(lambda: neighbour.ownership != [])
+    stage.take_over_gate = asyncio.Event()
+    await other.drain()
+    await stage.until(lambda: stage.ownership[-1] == OTHERS_TAKEN)
+    assert isinstance(member.source, MemoryMember)
+    return member.source, stage.take_over_gate
 
 
 async def test_work_of_a_lost_partition_is_cancelled_and_never_committed(

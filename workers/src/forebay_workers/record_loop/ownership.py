@@ -33,9 +33,15 @@ class Ownership:
                 await self._take(self._wanted - self._taken)
 
     async def release(self, numbers: frozenset[int]) -> None:
-        """Return once the stage has let go; a take-over of these partitions ends unfinished."""
+        """Return once the stage has let go.
+
+        A take-over ends unfinished for these partitions; for others it begins again afterwards:
+        the group waits for a release, and a take-over may last as long as an outage.
+        """
         self._wanted -= numbers
-        if self._taking is not None and numbers & (self._begun - self._taken):
+        if not numbers & self._begun:
+            return
+        if self._taking is not None:
             self._taking.cancel()
         async with self._turn:
             gone = self._begun & (numbers - self._wanted)
