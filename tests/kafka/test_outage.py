@@ -1,14 +1,16 @@
 """What a program sees of a log that is away, and that it is over once the log is back."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
 from forebay.query.v1 import AnswerEvent
-from forebay.records.v1 import AnswerRecord
+from forebay.records.v1 import AnswerRecord, QueryRecord
 from forebay_kafka.errors import LogUnavailable
 from forebay_kafka.history import LogHistory
 from forebay_kafka.partitioning import partition_for
@@ -52,6 +54,13 @@ async def publisher(own: tuple[KafkaBroker, KafkaSettings]) -> AsyncIterator[Pub
 async def publish(publisher: Publisher, query: str) -> int:
     record = AnswerRecord(event=AnswerEvent(query=query))
     return (await publisher.publish(record, key=query, identity_token=TOKEN)).offset
+
+
+async def landed(publisher: Publisher, query: str) -> int:
+    """Publish once the log is back."""
+    while True:
+        with suppress(LogUnavailable):
+            return await publish(publisher, query)
 
 
 @pytest.mark.slow_faults
@@ -112,6 +121,27 @@ async def test_a_publisher_that_never_saw_the_log_says_so_to_all_of_its_callers(
         calls = [publish(publisher, query) for _ in range(20)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {LogUnavailable}
+
+
+@pytest.mark.slow_faults
+async def test_a_record_that_waited_for_its_topic_while_others_expired_is_acknowledged(
+    own: tuple[KafkaBroker, KafkaSettings], publisher: Publisher, query: str
+) -> None:
+    released = threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as lookups:
+        asyncio.get_running_loop().set_default_executor(lookups)
+        lookups.submit(released.wait)
+        waiting = publisher.publish(QueryRecord(name=query), key=query, identity_token=TOKEN)
+        own[0].suspend()
+        try:
+            with pytest.raises(LogUnavailable):
+                await publish(publisher, query)
+        finally:
+            own[0].resume()
+            await landed(publisher, query)
+            released.set()
+        async with asyncio.timeout(20):
+            assert (await waiting).offset >= 0
 
 
 @pytest.mark.slow_faults

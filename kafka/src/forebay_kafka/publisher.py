@@ -160,16 +160,16 @@ class Publisher:
     ) -> asyncio.Future[Position]:
         future: asyncio.Future[Position] = self._loop.create_future()
 
-        producer = self._producer
-
-        def reported(
-            error: confluent_kafka.KafkaError | None, landed: confluent_kafka.Message
-        ) -> None:
-            if producer is self._producer and _breaks_sequence(error):
-                self._ailing = True
-            self._report(future, error, landed)
-
         def produce(count: int) -> None:
+            producer = self._producer
+
+            def reported(
+                error: confluent_kafka.KafkaError | None, landed: confluent_kafka.Message
+            ) -> None:
+                if producer is self._producer and _breaks_sequence(error):
+                    self._ailing = True
+                self._report(future, error, landed)
+
             producer.produce(
                 spec.name,
                 value=value,
