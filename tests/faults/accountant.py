@@ -88,8 +88,9 @@ class Accountant:
             if (canary.tenant, canary.name, etag) in indexed:
                 finished.add(("embeddings", digest(canary.text)))
         # Last: a call may still lie in the model server's socket when its caller is dead.
+        struck_once = before is None or again == 1
         calls = await self._calls_at_rest(
-            until=now + IN_SOCKETS_SECONDS if again == 1 else math.inf
+            until=now + IN_SOCKETS_SECONDS if struck_once else math.inf
         )
         return Moment(calls, frozenset(finished), again=again if before else 1)
 
