@@ -58,6 +58,7 @@ class GroupConsumer:
         self._configuration = consumer_configuration(settings, group, options)
         self._topics = list(topics)
         self._is_static = options.instance_id is not None
+        self._hears_of_none = options.protocol == "classic"
         self._stall_seconds = options.stall_seconds
         self._stall_watch = partial(StallWatch, settings, group, options.stall_seconds)
         self._commands: queue.SimpleQueue[Callable[[confluent_kafka.Consumer], None]] = (
@@ -136,12 +137,7 @@ class GroupConsumer:
 
     def _serve(self, consumer: confluent_kafka.Consumer) -> Stall | Expelled | None:
         """Be a member until it closes, or until it gets nothing of a partition or of the group."""
-        consumer.subscribe(
-            self._topics,
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
-        )
+        self._subscribe(consumer)
         while not self._closing.is_set():
             self._obey(consumer)
             self._commits.ask(consumer)
@@ -154,10 +150,25 @@ class GroupConsumer:
                 return Expelled()
         return None
 
+    def _subscribe(self, consumer: confluent_kafka.Consumer) -> None:
+        consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
     def _is_out(self) -> bool:
-        """Whether it has had no word of its group for long, not even that nothing is its share."""
+        """Whether it has had no word of its group for long, not even that nothing is its share.
+
+        With KIP-848 silence says nothing: a group has no word for a share of none.
+        """
         since = self._out_since
-        return since is not None and time.monotonic() - since > self._stall_seconds
+        return (
+            self._hears_of_none
+            and since is not None
+            and time.monotonic() - since > self._stall_seconds
+        )
 
     def _start_over(self, trouble: Stall | Expelled) -> None:
         """Join anew as another member; the old one is given up as it is."""
