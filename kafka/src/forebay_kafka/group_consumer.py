@@ -114,24 +114,24 @@ class GroupConsumer:
             self._call(self._listener.failed, error)
         finally:
             self._watch.close()
-            self._leave(self._consumer)
+            self._leave(self._consumer, lambda: bool(self._assigned))
             self._call(self._end)
 
-    def _leave(self, consumer: confluent_kafka.Consumer) -> None:
-        """Give everything back, then close.
+    def _leave(self, consumer: confluent_kafka.Consumer, holds: Callable[[], bool]) -> None:
+        """Give everything back as long as it holds anything, then close.
 
         A member without partitions tells the group nothing by close(). One that has some is asked
         to give them back inside close(), where the client waits for a part of itself that may have
         ended, and holds Python's lock meanwhile: the process would stand still for ever. A static
         member with partitions has no other way: giving them back would tell the group to move them.
         """
-        if self._is_static and self._assigned:
+        if self._is_static and holds():
             consumer.close()
             return
         with suppress(confluent_kafka.KafkaException):  # a fenced member may not
             consumer.unsubscribe()
             deadline = time.monotonic() + LEAVE_SECONDS
-            while self._assigned and time.monotonic() < deadline:
+            while holds() and time.monotonic() < deadline:
                 consumer.poll(LEAVE_POLL_SECONDS)
         consumer.close()
 
@@ -180,8 +180,11 @@ class GroupConsumer:
         self._forget(names)
         self._out_since = None
         self._commits.start_over()
-        # It may not answer any more, and closing it would wait for that.
-        threading.Thread(target=old.close, name="forebay-old-consumer", daemon=True).start()
+        # It may not answer any more, and leaving would wait for that. Nobody keeps count of what
+        # it holds, so it gets all the time that there is to give it back.
+        threading.Thread(
+            target=self._leave, args=(old, lambda: True), name="forebay-old-consumer", daemon=True
+        ).start()
 
     def _new_consumer(self) -> confluent_kafka.Consumer:
         consumer: confluent_kafka.Consumer
@@ -246,6 +249,7 @@ class GroupConsumer:
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
         if consumer is not self._consumer:
+            consumer.incremental_unassign(partitions)
             return
         names = _names(partitions)
         offsets = self._ask(self._listener.revoked(names))
@@ -257,6 +261,7 @@ class GroupConsumer:
         self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
         if consumer is not self._consumer:
+            consumer.incremental_unassign(partitions)
             return
         names = _names(partitions)
         self._ask(self._listener.lost(names))
