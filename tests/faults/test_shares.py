@@ -24,7 +24,9 @@ from .canaries import COLLECTION, Canary, canaries
 from .conftest import ONE_ATTEMPT, heal
 from .fault_table import FaultTable
 from .load import Load
+from .log_books import LogBooks
 from .stand import DIMENSIONS, options, running
+from .test_withdrawals import QUEUES
 
 FLOOD = 10_000
 INGESTED = 20_000
@@ -82,15 +84,18 @@ async def test_a_flood_of_one_tenant_does_not_delay_another(
             flooding = asyncio.create_task(load.flood(canaries(rolls, 1, FLOOD)))
             await load.until(lambda: len(load.accepted) > FLOOD // 5, seconds=120)
             flooded = await probed(load, quiet[PROBES + 1 :], bare)
+            waiting = await documents_waiting(system)
         await flooding
         slower = max(1.0, flooded.bare / idle.bare)
-        row.saw(f"idle {idle.indexed:.3f} s, flooded {flooded.indexed:.3f} s")
+        row.saw(f"idle {idle.indexed:.3f} s, flooded {flooded.indexed:.3f} s, {waiting} waited")
         row.saw(f"bare work {idle.bare * 1000:.1f} ms idle, {flooded.bare * 1000:.1f} ms flooded")
         row.saw(*await accountant.close([], seconds=300))
+        assert waiting > PROBES, "the flood was over before the probes were"
         assert flooded.indexed <= IDLE_TIMES * idle.indexed * slower
 
 
 async def test_questions_and_ingest_keep_their_pace_while_the_embedding_endpoint_throttles(
+    system: System,
     load: Load,
     models: ModelServer,
     accountant: Accountant,
@@ -111,11 +116,13 @@ async def test_questions_and_ingest_keep_their_pace_while_the_embedding_endpoint
         flooding = asyncio.create_task(load.flood(more))
         await load.until(lambda: len(load.accepted) > INGESTED // 5, seconds=120)
         busy = await paces(load, facts, rolls)
+        waiting = await documents_waiting(system)
         models.behave()
         await flooding
         for what, before, during in zip(("question", "ingest"), idle, busy, strict=True):
             row.saw(f"{what} p99 {before * 1000:.0f} ms idle, {during * 1000:.0f} ms busy")
-        row.saw(*await accountant.close([], seconds=400))
+        row.saw(f"{waiting} waited", *await accountant.close([], seconds=400))
+        assert waiting > 2 * ASKED, "the flood was over before the questions were"
         assert busy[0] <= ISOLATED_TIMES * idle[0]
         assert busy[1] <= ISOLATED_TIMES * idle[1]
 
@@ -146,6 +153,11 @@ async def test_a_question_that_cannot_be_answered_in_time_is_refused(
         assert refused.value.reason == ErrorReason.ERROR_REASON_PIPELINE_OVERLOADED
         assert refused.value.retry_delay is not None
         row.saw(f"refused, again in {refused.value.retry_delay:.0f} s")
+
+
+async def documents_waiting(system: System) -> int:
+    lag = await asyncio.to_thread(LogBooks(system).lag)
+    return sum(lag.get(group, 0) for group in QUEUES)
 
 
 @dataclass(frozen=True)
