@@ -26,8 +26,10 @@ class Journal:
         async with asyncio.timeout(PATIENCE):
             while not met():
                 self._changed.clear()
-                with suppress(TimeoutError):  # a loop's own state changes without a word
-                    await asyncio.wait_for(self._changed.wait(), 0.02)
+                # A loop's state changes without a word; `wait_for` may swallow a cancellation.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await self._changed.wait()
 
 
 Script = Callable[[Work[Any]], Awaitable[None]]
