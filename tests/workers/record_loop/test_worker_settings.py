@@ -75,7 +75,7 @@ def test_every_bound_can_be_set(environment: pytest.MonkeyPatch) -> None:
         environment.setenv(f"FOREBAY_{name}", value)
     configuration = _configuration()
     settings = _loop_settings(configuration, stage_of(Chunking))
-    assert settings.retry == RetryPolicy(10, 0.5, 2, 7, (1, 2.5))
+    assert settings.retry == RetryPolicy(10, 0.5, 2, 7, rounds=(1, 2.5))
     assert settings.breaker == BreakerPolicy(50, 0.9)
     assert (settings.call_timeout, settings.stuck_limit, settings.drain_timeout) == (33, 44, 5)
     assert (settings.max_in_flight, settings.max_uncommitted_records) == (3, 1234)
