@@ -26,9 +26,8 @@ def pids(system: System) -> dict[str, int | None]:
     return {name: program.pid for name, program in system.programs.items()}
 
 
-@pytest.mark.parametrize(
-    "outage", ["kill", pytest.param("suspend", marks=pytest.mark.slow_faults, id="suspend")]
-)
+@pytest.mark.slow_faults
+@pytest.mark.parametrize("outage", ["kill", "suspend"])
 async def test_nothing_is_accepted_without_the_log_and_all_goes_on_with_it(
     system: System, client: AsyncClient, impatient: AsyncClient, outage: str
 ) -> None:

@@ -23,7 +23,7 @@ PATH = "/forebay.query.v1.QueryService/SubmitQuery"
 ALLOWED = Allowances(
     requests_per_minute=1_000, concurrent_answers=1_000, tokens_per_day=10**9, backlog=10**9
 )
-CALLERS = [caller(f"subject-{number}") for number in range(SUBJECTS)]
+CALLERS = [allowed(caller(f"subject-{number}"), ALLOWED) for number in range(SUBJECTS)]
 
 
 async def nothing_waits(tenant: str, at_most: int) -> int:
@@ -62,15 +62,13 @@ async def test_admitting_costs_microseconds_in_memory_and_a_round_trip_in_redis(
     limiter = Limiter(store, ledger, Backlog(nothing_waits))
     in_memory = isinstance(store, MemoryStore)
     print(f"\n{'memory' if in_memory else 'Redis'}: a call", end="")
-    call = await microseconds(lambda each: limiter.admit(allowed(each, ALLOWED), PATH))
+    call = await microseconds(lambda each: limiter.admit(each, PATH))
     print(", an answer", end="")
     answer = await microseconds(
-        lambda each: limiter.admit_answer(
-            allowed(each, ALLOWED), "queries/a", time.time() + 60, followed=False
-        )
+        lambda each: limiter.admit_answer(each, "queries/a", time.time() + 60, followed=False)
     )
     print(", a document", end="")
-    document = await microseconds(lambda each: limiter.admit_document(allowed(each, ALLOWED)))
+    document = await microseconds(limiter.admit_document)
     most = 20 if in_memory else 1_000
     assert max(call, answer) < most
     assert document < 20

@@ -94,6 +94,7 @@ def test_a_suspended_broker_answers_nothing_until_resumed(broker: KafkaBroker) -
     assert list(admin.list_topics(timeout=SECONDS).brokers) == [1]
 
 
+@pytest.mark.slow_faults
 def test_formatting_that_was_cut_off_begins_again(folder: Path) -> None:
     (folder / "kafka" / "data.new").mkdir(parents=True)
     (folder / "kafka" / "data.new" / "meta.properties").write_text("half")
@@ -127,6 +128,7 @@ def test_a_cluster_of_three_takes_writes_after_it_lost_one(folder: Path) -> None
         assert read(client, "replicated", 1) == [b"two are in sync"]
 
 
+@pytest.mark.slow_faults
 def test_a_log_that_is_older_than_its_accounts_keeps_its_records(folder: Path) -> None:
     port = free_port()
     [member] = cluster_members(1)

@@ -82,6 +82,7 @@ def test_all_parts_serve_a_killed_worker_comes_back_and_a_stop_leaves_nothing(fo
     assert not [pid for pid in left.values() if Path(f"/proc/{pid}/cwd").exists()]
 
 
+@pytest.mark.slow_faults
 def test_an_interrupt_while_starting_ends_in_order(folder: Path) -> None:
     ports = ("--grpc-port", str(free_port()), "--http-port", str(free_port()))
     with started(folder, *ports) as up:
